@@ -1,0 +1,146 @@
+"""Measures how fast models train and infer, and where training spends its time."""
+
+import resource
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fer_zoo.data import FaceDataset
+from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.models import create_model
+from fer_zoo.training.config import TrainConfig
+from fer_zoo.training.distributed import World
+from fer_zoo.training.hardware import describe_hardware
+from fer_zoo.training.loop import Trainer
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Speed of one model on one machine.
+
+    Args:
+        model: Its name.
+        img_size: Side of the input in pixels.
+        batch_size: Faces per step.
+        hardware: Processor and threads.
+        train_images_per_second: Through augmentation, forward, backward and optimizer.
+        outside_share: Share of that time outside forward, backward and optimizer, in [0, 1].
+        bfloat16: Whether training computed in bfloat16; inference is float32.
+        infer_images_per_second: Forward of whole batches.
+        infer_milliseconds: Forward of one face.
+        peak_memory_mib: Largest memory of the process (CPU) or of its tensors (CUDA).
+    """
+
+    model: str
+    img_size: int
+    batch_size: int
+    hardware: str
+    train_images_per_second: float
+    outside_share: float
+    bfloat16: bool
+    infer_images_per_second: float
+    infer_milliseconds: float
+    peak_memory_mib: float
+
+
+def benchmark(
+    config: TrainConfig,
+    *,
+    img_size: int | None = None,
+    steps: int = 20,
+    device: str | torch.device = "cpu",
+) -> Benchmark:
+    """Times the real training step and inference of a model on random faces.
+
+    Args:
+        config: The recipe whose model, heads, augmentation and optimizer are timed.
+        img_size: Side of the input in pixels; by default the model's own.
+        steps: Steps that are timed, after three that are not.
+        device: Where to compute.
+
+    Returns:
+        Medians over the steps.
+    """
+    place = torch.device(device)
+    probe: Any = create_model(config.model, device="meta")
+    size = img_size or int(probe.pretrained_cfg["input_size"][-1])
+    config = replace(config, img_sizes=[[0, size]], teacher="")
+    trainer = Trainer(config, *_random_faces(config), Path(), World(0, 1, place))
+    total, computing = _time_training(trainer, steps, place)
+    model = trainer.model.eval()
+    batch = torch.randn(config.batch_size, model.pretrained_cfg["input_size"][0], size, size)
+    batch = batch.to(place)
+    return Benchmark(
+        model=config.model,
+        img_size=size,
+        batch_size=config.batch_size,
+        hardware=describe_hardware(place),
+        train_images_per_second=config.batch_size / total,
+        outside_share=1 - computing / total,
+        bfloat16=trainer.bfloat16,
+        infer_images_per_second=config.batch_size / _time_forward(model, batch, steps),
+        infer_milliseconds=1000 * _time_forward(model, batch[:1], 5 * steps),
+        peak_memory_mib=_peak_memory(place) / 2**20,
+    )
+
+
+def _random_faces(config: TrainConfig) -> tuple[FaceDataset, FaceDataset]:
+    n = config.batch_size * 4
+    generator = torch.Generator().manual_seed(0)
+    faces = FaceDataset(
+        images=torch.randint(0, 256, (n, 48, 48), dtype=torch.uint8, generator=generator),
+        targets=torch.arange(n) % len(FER2013_LABELS),
+        label_names=FER2013_LABELS,
+        votes=torch.full((n, 10), 2, dtype=torch.uint8),
+    )
+    return faces, faces
+
+
+def _time_training(trainer: Trainer, steps: int, device: torch.device) -> tuple[float, float]:
+    """Returns the median seconds of a whole step, and of its computing part."""
+    whole, computing, update = [], [], 0
+    trainer.wrapped.train()
+    while len(whole) < steps + 3:
+        batches = trainer.batches.epoch(update)
+        while True:
+            start = _now(device)
+            batch = next(batches, None)
+            if batch is None:
+                break
+            began = _now(device)
+            trainer.step(batch, update)
+            end = _now(device)
+            whole.append(end - start)
+            computing.append(end - began)
+            update += 1
+    middle = sorted(range(3, len(whole)), key=lambda i: whole[i])[(len(whole) - 3) // 2]
+    return whole[middle], computing[middle]
+
+
+@torch.inference_mode()
+def _time_forward(model: nn.Module, batch: torch.Tensor, steps: int) -> float:
+    seconds = []
+    for _ in range(steps + 3):
+        start = _now(batch.device)
+        model(batch)
+        seconds.append(_now(batch.device) - start)
+    return sorted(seconds[3:])[steps // 2]
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def _peak_memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device))
+    # Linux counts in KiB, macOS in bytes
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)

@@ -1,0 +1,55 @@
+"""fer-zoo bench."""
+
+import argparse
+import json
+from typing import Any
+
+
+def register(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure training and inference speed on this machine",
+        description="Times the real training step (augmentation, forward, backward, optimizer) and "
+        "inference of models on random faces. Run nothing else meanwhile.",
+    )
+    parser.add_argument("models", nargs="*", default=["dacl"], help="model names (dacl)")
+    parser.add_argument("--img-size", type=int, metavar="PIXELS", help="side of the input")
+    parser.add_argument("--batch-size", type=int, default=128, help="faces per step (128)")
+    parser.add_argument("--steps", type=int, default=20, help="steps that are timed (20)")
+    parser.add_argument("--precision", help="auto, bfloat16 or float32")
+    parser.add_argument("--device", default="cpu", help="where to compute (cpu)")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints a line per model."""
+    from dataclasses import asdict
+
+    from fer_zoo.benchmark import benchmark
+    from fer_zoo.training import list_recipes, load_config
+
+    for i, name in enumerate(args.models):
+        recipe = name if name in list_recipes() else None
+        config = load_config(
+            recipe, model=name, batch_size=args.batch_size, precision=args.precision
+        )
+        b = benchmark(config, img_size=args.img_size, steps=args.steps, device=args.device)
+        if args.json:
+            print(json.dumps(asdict(b)), flush=True)
+            continue
+        if i == 0:
+            kind = "bfloat16" if b.bfloat16 else "float32"
+            print(f"{b.hardware}; batch {b.batch_size}; training in {kind}, inference in float32")
+            print(
+                f"{'model':<20}{'pixels':>7}{'train img/s':>13}{'outside %':>11}"
+                f"{'infer img/s':>13}{'ms, 1 face':>12}{'peak MiB':>10}"
+            )
+        print(
+            f"{b.model:<20}{b.img_size:>7}{b.train_images_per_second:>13.1f}"
+            f"{100 * b.outside_share:>11.2f}{b.infer_images_per_second:>13.1f}"
+            f"{b.infer_milliseconds:>12.2f}{b.peak_memory_mib:>10.0f}",
+            flush=True,
+        )
+    return 0

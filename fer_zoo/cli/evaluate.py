@@ -1,0 +1,67 @@
+"""fer-zoo evaluate."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def register(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="measure a model on a split of FER-2013",
+        description="Measures a model on every face of a split: accuracy, balanced accuracy, "
+        "precision, recall and F1 by class, confusion matrix, ROC AUC, log-loss and calibration "
+        "error. Computes in float32.",
+        epilog="Example: fer-zoo evaluate dacl --data fer2013.csv --split val --flip --out results "
+        "--plots",
+    )
+    parser.add_argument("model", help="model name, or a folder that training wrote (runs/dacl)")
+    parser.add_argument(
+        "--data", required=True, metavar="DIR", help="FER-2013, in any layout: a folder or a file"
+    )
+    parser.add_argument(
+        "--split",
+        default="val",
+        choices=("train", "val", "test"),
+        help="Training, PublicTest or PrivateTest (val)",
+    )
+    parser.add_argument(
+        "--flip", action="store_true", help="also average over the mirrored faces, reported apart"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="write metrics.json there")
+    parser.add_argument(
+        "--plots", action="store_true", help="write confusion.png and roc.png there as well"
+    )
+    parser.add_argument("--batch-size", type=int, default=256, help="faces per pass (256)")
+    parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the table and writes what was asked for."""
+    from fer_zoo.errors import ConfigError
+    from fer_zoo.evaluation import evaluate
+    from fer_zoo.plots import save_confusion, save_roc
+
+    if args.plots and not args.out:
+        raise ConfigError("--plots needs --out DIR, where the pictures go")
+    result = evaluate(
+        args.model,
+        args.data,
+        args.split,
+        flip=args.flip,
+        batch_size=args.batch_size,
+        device=args.device,
+    )
+    print(result.table(), flush=True)
+    if args.out:
+        result.save(args.out / "metrics.json")
+        written = ["metrics.json"]
+        if args.plots:
+            names, title = result.label_names, result.title
+            save_confusion(args.out / "confusion.png", result.metrics["confusion"], names, title)
+            save_roc(args.out / "roc.png", result.probabilities, result.targets, names, title)
+            written += ["confusion.png", "roc.png"]
+        print(f"\nwrote {', '.join(str(args.out / name) for name in written)}")
+    return 0

@@ -1,0 +1,193 @@
+"""fer-zoo predict."""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fer_zoo.predictor import Prediction
+
+#: Prints what was found in one image: its path and a prediction per face.
+Show = Callable[[str, "list[Prediction]"], None]
+
+
+def register(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "predict",
+        help="name the expression of faces in image files",
+        description="Names the apparent expression of faces. Images are taken as faces cut out "
+        "tightly; for whole photographs use --detect. Exit code 1 if some file is no image.",
+        epilog="Examples: fer-zoo predict face.png | fer-zoo predict 'album/**/*.jpg' --detect "
+        "--save drawn | fer-zoo predict faces/ --csv > faces.csv",
+    )
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="files, globs, or folders (searched recursively)"
+    )
+    parser.add_argument(
+        "--model", default="dacl", help="model name, or a folder that training wrote (dacl)"
+    )
+    parser.add_argument(
+        "--detect", action="store_true", help="find faces first; needs fer_zoo[detect]"
+    )
+    parser.add_argument(
+        "--save", metavar="DIR", type=Path, help="write copies with boxes and labels drawn there"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print a JSON object per face")
+    form.add_argument("--csv", action="store_true", help="print comma-separated values")
+    parser.add_argument("--top", type=int, default=3, metavar="N", help="labels in the table (3)")
+    parser.add_argument("--batch-size", type=int, default=64, help="faces per pass (64)")
+    parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predicts every file and reports those that are no images."""
+    from fer_zoo.errors import ConfigError, DataNotFoundError, FerZooError
+    from fer_zoo.predictor import Predictor
+
+    if args.top < 1:
+        raise ConfigError(f"--top is {args.top}; it must be 1 or more")
+    paths, missing = find_images(args.paths)
+    if not paths:
+        raise DataNotFoundError(
+            f"no images match {' '.join(args.paths)}; give files, quoted globs or folders of images"
+        )
+    predictor = Predictor(
+        args.model, device=args.device, batch_size=args.batch_size, detect=args.detect
+    )
+    failed = len(missing)
+    for pattern in missing:
+        print(f"fer-zoo: {pattern}: no such file", file=sys.stderr)
+    show = _printer(args, predictor.label_names, paths)
+    for path, result in zip(paths, predictor.stream(paths), strict=True):
+        if isinstance(result, FerZooError):
+            failed += 1
+            print(f"fer-zoo: {result}", file=sys.stderr)
+            continue
+        show(path, result)
+    if failed:
+        print(f"fer-zoo: {failed} of {len(paths) + len(missing)} not done", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def find_images(patterns: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Finds the files that arguments stand for.
+
+    Args:
+        patterns: Files, globs (``**`` goes into folders), or folders; of a folder, the files below
+            it that are named like images and not hidden.
+
+    Returns:
+        The files, each once, and the patterns that stand for none.
+    """
+    from glob import glob
+
+    found: dict[str, None] = {}  # a set in order
+    missing = []
+    for pattern in patterns:
+        path = Path(pattern)
+        if path.is_dir():
+            files = list(_below(path))
+        elif path.exists():
+            files = [pattern]
+        else:
+            matches = sorted(glob(pattern, recursive=True))
+            files = [match for match in matches if not Path(match).is_dir()]
+        if not files:
+            missing.append(pattern)
+        found.update(dict.fromkeys(files))
+    return list(found), missing
+
+
+def _below(folder: Path) -> Iterator[str]:
+    from PIL import Image
+
+    endings = set(Image.registered_extensions())
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in endings and not hidden and path.is_file():
+            yield str(path)
+
+
+def _printer(args: argparse.Namespace, label_names: tuple[str, ...], paths: list[str]) -> Show:
+    show: Show
+    if args.json:
+        show = _show_json
+    elif args.csv:
+        show = _csv(label_names)
+    else:
+        show = _table(args.top, args.detect, min(60, max(len(path) for path in paths)))
+    return show if args.save is None else _saving(show, args.save)
+
+
+def _show_json(path: str, faces: "list[Prediction]") -> None:
+    from dataclasses import asdict
+
+    for face in faces:
+        print(json.dumps(asdict(face)), flush=True)
+    if not faces:
+        print(json.dumps({"path": path, "label": None}), flush=True)
+
+
+def _csv(label_names: tuple[str, ...]) -> Show:
+    columns = ["path", "label", "probability", "x0", "y0", "x1", "y1", *label_names]
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+
+    def show(path: str, faces: "list[Prediction]") -> None:
+        for face in faces:
+            box = [f"{v:.1f}" for v in face.box] if face.box else [""] * 4
+            shares = [f"{face.probabilities[name]:.6f}" for name in label_names]
+            writer.writerow([path, face.label, f"{face.probability:.6f}", *box, *shares])
+        if not faces:
+            writer.writerow([path] + [""] * (len(columns) - 1))
+        sys.stdout.flush()
+
+    return show
+
+
+def _table(top: int, detect: bool, width: int) -> Show:
+    def show(path: str, faces: "list[Prediction]") -> None:
+        if not faces:
+            print(f"{path:<{width}}  no face found", flush=True)
+        for face in faces:
+            box = ""
+            if detect and face.box:
+                box = "[" + " ".join(f"{v:.0f}" for v in face.box) + "]"
+                box = f"{box:<22}"
+            shares = "  ".join(f"{name} {100 * p:.1f} %" for name, p in face.top(top))
+            print(f"{path:<{width}}  {box}{shares}", flush=True)
+
+    return show
+
+
+def _saving(show: Show, folder: Path) -> Show:
+    """Lets ``show`` print, then draws and writes a copy of the image."""
+    from fer_zoo.detection import draw_faces
+    from fer_zoo.errors import OutputError
+    from fer_zoo.files import write_atomically
+    from fer_zoo.images import read_image
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {folder}: {error}; choose another --save") from error
+    taken: set[str] = set()
+
+    def save(path: str, faces: "list[Prediction]") -> None:
+        show(path, faces)
+        texts = [(face.box, f"{face.label} {100 * face.probability:.0f} %") for face in faces]
+        picture = draw_faces(read_image(path), texts)
+        stem, n = Path(path).stem, 1
+        while (name := f"{stem}.png" if n == 1 else f"{stem}-{n}.png") in taken:
+            n += 1
+        taken.add(name)
+        write_atomically(folder / name, lambda partial: picture.save(partial, "PNG"))
+
+    return save

@@ -1,0 +1,71 @@
+"""fer-zoo train."""
+
+import argparse
+import dataclasses
+import json
+from typing import Any, get_origin, get_type_hints
+
+
+def register(subparsers: Any) -> None:
+    """Adds the command; every field of TrainConfig is a flag."""
+    from fer_zoo.training.config import TrainConfig
+
+    parser = subparsers.add_parser(
+        "train",
+        help="train a model and choose its best epoch on the validation split",
+        description="Trains a model on FER-2013. Without flags, the recipe named like the model "
+        "decides; every flag below overrides it. Interrupted runs go on with --resume.",
+    )
+    parser.add_argument("model", nargs="?", help="model name; by default the recipe's")
+    parser.add_argument("--data", required=True, metavar="DIR", help="FER-2013, in any layout")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument("--recipe", help="a recipe's name or TOML file")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--time-limit", type=float, metavar="MIN", help="stop after MIN minutes")
+    parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    group = parser.add_argument_group("settings of the recipe")
+    hints = get_type_hints(TrainConfig)
+    for field in dataclasses.fields(TrainConfig):
+        if field.name != "model":
+            _add_setting(group, field, get_origin(hints[field.name]) or hints[field.name])
+    parser.set_defaults(run=run)
+
+
+def _add_setting(group: Any, field: "dataclasses.Field[Any]", kind: type) -> None:
+    default = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
+    options: dict[str, Any] = {"help": f"{field.metadata['help']} ({default!r})".replace("%", "%%")}
+    if kind is bool:
+        options["action"] = argparse.BooleanOptionalAction
+    elif kind in (list, dict):
+        options |= {"type": json.loads, "metavar": "JSON"}
+    else:
+        options |= {"type": kind, "metavar": kind.__name__.upper()}
+    group.add_argument(f"--{field.name.replace('_', '-')}", default=None, **options)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains and says where the weights are."""
+    from fer_zoo.training import TrainConfig, train
+
+    names = [f.name for f in dataclasses.fields(TrainConfig) if f.name != "model"]
+    settings = {name: getattr(args, name) for name in names}
+    result = train(
+        args.model,
+        args.data,
+        args.out,
+        recipe=args.recipe,
+        resume=args.resume,
+        time_limit=args.time_limit,
+        device=args.device,
+        progress=not args.quiet,
+        **{name: value for name, value in settings.items() if value is not None},
+    )
+    state = "finished" if result.finished else "stopped by the time limit; go on with --resume"
+    print(
+        f"{state}\nbest epoch {result.best_epoch + 1}: accuracy {100 * result.accuracy:.2f} % on "
+        f"val, which also chose it\nweights: {result.folder}"
+    )
+    return 0

@@ -1,0 +1,100 @@
+"""What every layout of FER-2013 is read into, and the checks that they share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_zoo.errors import DataError
+from fer_zoo.labels import FER2013_LABELS
+
+#: The parts of FER-2013 as its files name them.
+USAGES = ("Training", "PublicTest", "PrivateTest")
+
+#: Our splits and the parts that they are: PublicTest selects, PrivateTest is the sealed test set.
+SPLITS = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
+
+#: Height and width of a face in pixels.
+SIDE = 48
+
+_CODES = {name.lower(): code for code, name in enumerate(USAGES)}
+
+
+@dataclass(frozen=True)
+class FaceTable:
+    """Faces as a layout of FER-2013 has them.
+
+    Args:
+        pixels: Faces (N, 48, 48).
+        emotion: FER-2013 codes 0-6 (N,).
+        usage: Positions in ``USAGES`` (N,).
+        row: Rows in the original ``fer2013.csv`` (N,), or None where the layout does not tell.
+        votes: FER+ votes (N, 10), or None.
+        skipped: Files that could not be read and were left out.
+    """
+
+    pixels: NDArray[np.uint8]
+    emotion: NDArray[np.int64]
+    usage: NDArray[np.int64]
+    row: NDArray[np.int64] | None = None
+    votes: NDArray[np.uint8] | None = None
+    skipped: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, chosen: NDArray[np.bool_]) -> "FaceTable":
+        """Returns the faces where ``chosen`` (N,) is true."""
+        return replace(
+            self,
+            pixels=self.pixels[chosen],
+            emotion=self.emotion[chosen],
+            usage=self.usage[chosen],
+            row=None if self.row is None else self.row[chosen],
+            votes=None if self.votes is None else self.votes[chosen],
+        )
+
+
+def usage_of(split: str) -> str:
+    """Returns the part of FER-2013 that a split is.
+
+    Raises:
+        DataError: If there is no such split.
+    """
+    if split not in SPLITS:
+        options = ", ".join(f"{name!r} ({usage})" for name, usage in SPLITS.items())
+        raise DataError(f"unknown split {split!r}; there are {options}")
+    return SPLITS[split]
+
+
+def usage_codes(names: Sequence[str], where: str) -> NDArray[np.int64]:
+    """Turns Usage names into positions in ``USAGES``; case does not matter.
+
+    Args:
+        names: One per row.
+        where: The file, for the error.
+
+    Raises:
+        DataError: If a name is none of the three.
+    """
+    codes = np.array([_CODES.get(name.strip().lower(), -1) for name in names], dtype=np.int64)
+    if (codes < 0).any():
+        row = int(np.argmax(codes < 0))
+        raise DataError(
+            f"{where}, row {row}: unknown Usage {names[row]!r}; expected {', '.join(USAGES)}"
+        )
+    return codes
+
+
+def check_emotions(codes: NDArray[np.int64], where: str) -> None:
+    """Checks the emotion codes of consecutive rows.
+
+    Raises:
+        DataError: If a code is not 0-6.
+    """
+    wrong = (codes < 0) | (codes >= len(FER2013_LABELS))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        labels = ", ".join(f"{code} {name}" for code, name in enumerate(FER2013_LABELS))
+        raise DataError(f"{where}, row {row}: unknown emotion {codes[row]}; there are {labels}")

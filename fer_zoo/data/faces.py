@@ -1,0 +1,104 @@
+"""Faces with labels, a whole split as one tensor in memory."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from fer_zoo.errors import DataError
+from fer_zoo.labels import FERPLUS_VOTES
+
+
+class FaceDataset(Dataset[tuple[Any, Any]]):
+    """Gray faces and their labels.
+
+    The tensors are public: training and evaluation take whole batches from them. An index gives a
+    single face for a DataLoader.
+
+    Args:
+        images: uint8 faces (N, H, W).
+        targets: int64 class indices (N,), or float distributions (N, C).
+        label_names: Names of the C classes, in the order of the indices.
+        rows: int64 (N,), each face's row in the original ``fer2013.csv``, where that is known.
+        votes: uint8 (N, 10), the FER+ votes in the order of ``FERPLUS_VOTES``; zeros mean none.
+        split: ``"train"``, ``"val"`` or ``"test"``; empty if the faces belong to none.
+        source: Where the faces come from, in words.
+        summary: What was found, dropped and skipped, in words.
+        transform: Applied to the PIL image (mode L) of a face when it is indexed.
+
+    Raises:
+        DataError: If the tensors do not fit each other.
+
+    Example:
+        >>> faces = torch.zeros(2, 48, 48, dtype=torch.uint8)
+        >>> data = FaceDataset(faces, torch.tensor([1, 0]), ("angry", "happy"))
+        >>> image, target = data[0]
+        >>> image.size, data.label_names[target]
+        ((48, 48), 'happy')
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        targets: Tensor,
+        label_names: Sequence[str],
+        *,
+        rows: Tensor | None = None,
+        votes: Tensor | None = None,
+        split: str = "",
+        source: str = "",
+        summary: str = "",
+        transform: Callable[[Image.Image], Any] | None = None,
+    ) -> None:
+        self.images, self.targets, self.label_names = images, targets, tuple(label_names)
+        self.rows, self.votes, self.split = rows, votes, split
+        self.source, self.summary, self.transform = source, summary, transform
+        self._check()
+
+    def _check(self) -> None:
+        n, num_classes = len(self.images), len(self.label_names)
+        if self.images.ndim != 3 or self.images.dtype != torch.uint8:
+            raise DataError(
+                f"images must be uint8 (N, H, W), not {self.images.dtype} "
+                f"{tuple(self.images.shape)}; convert to gray and scale to 0..255"
+            )
+        for name, tensor in (("targets", self.targets), ("rows", self.rows), ("votes", self.votes)):
+            if tensor is not None and len(tensor) != n:
+                raise DataError(f"{len(tensor)} {name} for {n} images; give one per image")
+        if self.votes is not None and self.votes.shape[1:] != (len(FERPLUS_VOTES),):
+            raise DataError(
+                f"votes must be (N, {len(FERPLUS_VOTES)}), not {tuple(self.votes.shape)}: "
+                f"{', '.join(FERPLUS_VOTES)}"
+            )
+        if self.targets.is_floating_point():
+            if self.targets.shape[1:] != (num_classes,):
+                raise DataError(
+                    f"distributions must be (N, {num_classes}), not {tuple(self.targets.shape)}: "
+                    f"one column for each of {', '.join(self.label_names)}"
+                )
+        elif self.targets.dtype != torch.int64 or self.targets.ndim != 1:
+            raise DataError(
+                "targets must be int64 (N,) or float (N, C), not "
+                f"{self.targets.dtype} {tuple(self.targets.shape)}"
+            )
+        elif n and not 0 <= int(self.targets.min()) <= int(self.targets.max()) < num_classes:
+            raise DataError(
+                f"targets lie in {int(self.targets.min())}..{int(self.targets.max())}, but there "
+                f"are {num_classes} labels: {', '.join(self.label_names)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image: Any = Image.fromarray(self.images[index].numpy())
+        if self.transform is not None:
+            image = self.transform(image)
+        target = self.targets[index]
+        return image, target if target.ndim else int(target)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.source or 'in memory'}: {len(self):,} faces)"

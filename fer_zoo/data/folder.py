@@ -1,0 +1,129 @@
+"""A user's own faces in a folder per class."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from fer_zoo.data._images import find_images, read_faces
+from fer_zoo.data._layouts import SPLIT_FOLDERS
+from fer_zoo.data._store import Folder
+from fer_zoo.data.faces import FaceDataset
+from fer_zoo.errors import DataError, DataNotFoundError
+from fer_zoo.labels import canonical_label, label_indices
+
+
+class FaceFolder(FaceDataset):
+    """Faces of any size and format in class folders, as gray squares.
+
+    ``root/<class>/*`` holds the images, or ``root/<split>/<class>/*`` if a split is named; deeper
+    folders belong to their class. An image is cut nowhere: give faces, not whole photographs.
+
+    Args:
+        root: The folder.
+        split: A folder in it; ``"val"`` also finds ``valid`` and ``validation``, in any case.
+        transform: Applied to the PIL image (mode L) of a face when it is indexed.
+        label_names: The classes in the order of the model; folders are matched by name (``anger``
+            is ``angry``). By default the class folders of all splits, sorted.
+        img_size: Height and width of the faces in pixels; other sizes are resized.
+        on_error: What to do with an image that cannot be used: ``"raise"``, or ``"skip"`` and
+            count it.
+
+    Attributes:
+        skipped: The image files that were left out.
+
+    Raises:
+        DataNotFoundError: If the folder does not exist or holds no images.
+        DataError: If an image cannot be used, or a folder is no label of ``label_names``.
+
+    Example:
+        >>> data = FaceFolder("faces", "train", img_size=48)  # doctest: +SKIP
+        >>> data.label_names  # doctest: +SKIP
+        ('bored', 'happy')
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str | None = None,
+        transform: Callable[[Image.Image], Any] | None = None,
+        *,
+        label_names: Sequence[str] | None = None,
+        img_size: int = 48,
+        on_error: str = "raise",
+    ) -> None:
+        if img_size < 1:
+            raise DataError(f"img_size is {img_size}; it must be 1 or more")
+        store = Folder(Path(root))
+        if not store.path.is_dir():
+            raise DataNotFoundError(f"there is no folder {root}; give one with a folder per class")
+        names = [image.name for image in find_images(store)]
+        if not names:
+            raise DataNotFoundError(f"no images in folders of {root}; expected <class>/*.png")
+        tops = sorted({name.split("/")[0] for name in names})
+        top = None if split is None else _match_split(split, tops, store)
+        if top is None and all(folder.lower() in SPLIT_FOLDERS for folder in tops):
+            raise DataError(f"{root} has splits; name one: split={tops[0]!r}")
+        classes = _classes(names, top, tops)
+        chosen = [name for name in names if top is None or name.startswith(f"{top}/")]
+        folders = [_class_folder(name, top is not None) for name in chosen]
+        self.label_names = tuple(label_names or classes)
+        try:
+            positions = label_indices(folders, self.label_names)
+        except ValueError as error:
+            raise DataError(f"{root}: {error}") from error
+        images, read, self.skipped = read_faces(
+            store, chosen, img_size, resize=True, on_error=on_error
+        )
+        targets = torch.tensor(positions, dtype=torch.int64)[torch.from_numpy(read)]
+        source = f"{store.where(top or '')} ({len(images):,} faces)"
+        super().__init__(
+            torch.from_numpy(images),
+            targets,
+            self.label_names,
+            split=split or "",
+            source=source,
+            summary=self._summary(source, targets.tolist()),
+            transform=transform,
+        )
+
+    def _summary(self, source: str, targets: list[int]) -> str:
+        counts = Counter(targets)
+        listed = ", ".join(f"{name} {counts[i]:,}" for i, name in enumerate(self.label_names))
+        text = f"{source}: {listed}"
+        if self.skipped:
+            text += f"; skipped {len(self.skipped):,} unusable files, first {self.skipped[0]}"
+        return text
+
+
+def _match_split(split: str, tops: list[str], store: Folder) -> str:
+    """Returns the folder that is named like a split, or means the same."""
+    same = [top for top in tops if top.lower() == split.lower()]
+    alias = SPLIT_FOLDERS.get(split.lower())
+    like = [top for top in tops if alias and SPLIT_FOLDERS.get(top.lower()) == alias]
+    if not same and not like:
+        raise DataError(f"no split {split!r} in {store.path}; its folders are {', '.join(tops)}")
+    return (same + like)[0]
+
+
+def _class_folder(name: str, in_split: bool) -> str:
+    """Returns the class folder of ``<class>/...`` or ``<split>/<class>/...``."""
+    parts = name.split("/")
+    if len(parts) < 2 + in_split:
+        raise DataError(f"{name} lies in no class folder; expected <class>/{parts[-1]}")
+    return parts[int(in_split)]
+
+
+def _classes(names: list[str], top: str | None, tops: list[str]) -> list[str]:
+    """Returns the classes of all splits, so that each split numbers them alike."""
+    splits = {top, *(folder for folder in tops if folder.lower() in SPLIT_FOLDERS)}
+    if top is None:
+        found = sorted(tops)
+    else:
+        within = [name for name in names if name.split("/")[0] in splits]
+        found = sorted({_class_folder(name, True) for name in within})
+    spellings = {canonical_label(folder): folder for folder in reversed(found)}
+    return sorted(spellings.values(), key=str.lower)

@@ -1,0 +1,41 @@
+"""The errors a user can meet. Each message names what is wrong, where, and the way out."""
+
+
+class FerZooError(Exception):
+    """Base of every error raised for a user's mistake or a bad file; the CLI prints it plainly."""
+
+
+class UnknownModelError(FerZooError, ValueError):
+    """A model name, weights tag or recipe that does not exist; the message offers the closest."""
+
+
+class WeightsError(FerZooError, RuntimeError):
+    """A weight file that is damaged, does not fit its model, or has the wrong sha256."""
+
+
+class DataError(FerZooError, ValueError):
+    """A data file, row or image that cannot be used; the message names the file and the row."""
+
+
+class DataNotFoundError(FerZooError, FileNotFoundError):
+    """No data set at the given path; the message lists the layouts that are understood."""
+
+
+class ImageError(FerZooError, ValueError):
+    """An input to predict that is no usable image; the message names the file."""
+
+
+class ConfigError(FerZooError, ValueError):
+    """A setting that does not exist, has the wrong type, or contradicts another."""
+
+
+class TrainingError(FerZooError, RuntimeError):
+    """Training cannot go on (non-finite loss, unusable checkpoint); the message says what next."""
+
+
+class MissingDependencyError(FerZooError, ImportError):
+    """An optional dependency is not installed; the message gives the extra to install."""
+
+
+class OutputError(FerZooError, OSError):
+    """A file that cannot be written (full disk, read-only folder); what was there is unharmed."""

@@ -1,0 +1,241 @@
+"""Evaluates a model on a split of FER-2013, in float32 so that figures can be reproduced."""
+
+import json
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fer_zoo.data import FER2013, FaceDataset
+from fer_zoo.data.augment import prepare
+from fer_zoo.errors import ConfigError, DataError, OutputError
+from fer_zoo.files import write_atomically
+from fer_zoo.inference import load_model, provenance
+from fer_zoo.labels import label_indices
+from fer_zoo.metrics import classification_metrics
+from fer_zoo.tables import class_table, confusion_table, summary_table
+from fer_zoo.training.hardware import describe_hardware, versions
+
+#: What a reader must know of each split's figures.
+SPLIT_NOTES = {
+    "train": "Training: the model was trained on these faces, so this is no measure of it",
+    "val": "PublicTest: it also chose the weights' best epoch, so its figures are a little high",
+    "test": "PrivateTest: it chose nothing",
+}
+
+
+def predict_logits(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    batch_size: int = 256,
+    device: str | torch.device | None = None,
+    flip: bool = False,
+) -> Tensor:
+    """Computes the logits of many faces.
+
+    Args:
+        model: A model of fer_zoo; its pretrained_cfg says the preprocessing.
+        images: uint8 faces (N, H, W).
+        batch_size: Faces per forward pass; it does not change the result beyond rounding.
+        device: Where to compute; by default where the model is.
+        flip: Also looks at the mirrored faces, and returns the log of the mean probability.
+
+    Returns:
+        float32 (N, num_classes) on the CPU.
+
+    Raises:
+        ConfigError: If ``batch_size`` is below 1.
+    """
+    if batch_size < 1:
+        raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
+    if flip:
+        views = [images, images.flip(-1)]
+        return _mean_of_views(
+            [predict_logits(model, v, batch_size=batch_size, device=device) for v in views]
+        )
+    was_training = model.training
+    ready, place = load_model(model, device)
+    cfg = ready.pretrained_cfg
+    side, mean, std = cfg["input_size"][-1], cfg["mean"], cfg["std"]
+    with torch.inference_mode():
+        parts = [
+            ready(prepare(batch.to(place), side, mean, std)).float().cpu()
+            for batch in torch.split(images, batch_size)
+        ]
+    model.train(was_training)
+    return torch.cat(parts)
+
+
+def _mean_of_views(logits: list[Tensor]) -> Tensor:
+    """Returns the log of the mean probability of several views, each (N, C)."""
+    mean = torch.stack(logits).softmax(dim=-1).mean(dim=0)
+    return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one model on one split.
+
+    Args:
+        model: Its name, folder or class.
+        split: ``"train"``, ``"val"`` or ``"test"``.
+        source: Which data was found.
+        label_names: Names of the C classes, in the model's order.
+        targets: Index of each face's true class, (N,).
+        probabilities: Distribution per face from a single view, (N, C).
+        metrics: Figures of :func:`fer_zoo.metrics.classification_metrics` from a single view.
+        metrics_flip: The same from two views, the second one mirrored; None if not asked for.
+        provenance: Weights, versions, hardware, command and time.
+    """
+
+    model: str
+    split: str
+    source: str
+    label_names: tuple[str, ...]
+    targets: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    metrics: dict[str, Any]
+    metrics_flip: dict[str, Any] | None
+    provenance: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """Model, split and accuracy in a line."""
+        accuracy = 100 * self.metrics["accuracy"]
+        return f"{self.model} on {self.split} (n = {self.metrics['n']:,}): {accuracy:.2f} %"
+
+    def table(self) -> str:
+        """Returns everything as text for people."""
+        lines = [
+            f"{self.model} on {self.split}, {self.source}",
+            f"({SPLIT_NOTES.get(self.split, 'a split of its own')})",
+            "",
+            *summary_table(self.metrics, self.metrics_flip),
+            "",
+            *class_table(self.metrics),
+            "",
+            *confusion_table(self.metrics["confusion"], self.label_names),
+        ]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.metrics["notes"])])
+
+    def save(self, path: str | Path) -> None:
+        """Writes everything but the single faces' probabilities as JSON.
+
+        Args:
+            path: The file, such as ``metrics.json``; its folder is made.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        path = Path(path)
+        record = {
+            "model": self.model,
+            "split": self.split,
+            "split_note": SPLIT_NOTES.get(self.split, ""),
+            "data": self.source,
+            "label_names": self.label_names,
+            "metrics": self.metrics,
+            "metrics_flip": self.metrics_flip,
+            "provenance": self.provenance,
+        }
+        text = json.dumps(record, indent=2) + "\n"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make {path.parent}: {error}") from error
+        write_atomically(path, lambda partial: partial.write_text(text))
+
+
+def evaluate(
+    model: str | Path | nn.Module,
+    data: str | Path | FaceDataset,
+    split: str = "val",
+    *,
+    flip: bool = False,
+    batch_size: int = 256,
+    device: str | torch.device | None = None,
+) -> Evaluation:
+    """Evaluates a model on every face of a split; none is left out, leaked or not.
+
+    Args:
+        model: A name (``"dacl"``), a folder that training wrote, or a model of fer_zoo.
+        data: Where FER-2013 lies, in any layout; or a data set whose labels have the same names.
+        split: ``"train"``, ``"val"`` (PublicTest) or ``"test"`` (PrivateTest).
+        flip: Adds the figures of two views, the faces and their mirror images.
+        batch_size: Faces per forward pass.
+        device: Where to compute; CUDA where there is one.
+
+    Returns:
+        The figures; ``.table()`` shows them, ``.save("metrics.json")`` keeps them.
+
+    Raises:
+        DataError: If the data cannot be used, or its labels are not the model's.
+
+    Example:
+        >>> evaluate("dacl", "data").metrics["accuracy"]  # doctest: +SKIP
+    """
+    start = time.monotonic()
+    ready, place = load_model(model, device)
+    named = not isinstance(model, nn.Module)
+    if isinstance(data, FaceDataset):
+        faces = data
+        split = faces.split or split
+    else:
+        faces = FER2013(data, split, exclude_leaks=False)
+    targets = _targets(faces, ready.label_names)
+    logits = predict_logits(ready, faces.images, batch_size=batch_size)
+    single = logits.softmax(dim=1).numpy()
+    double: dict[str, Any] | None = None
+    if flip:
+        mirrored = predict_logits(ready, faces.images.flip(-1), batch_size=batch_size)
+        both = _mean_of_views([logits, mirrored]).exp().numpy()
+        double = classification_metrics(both, targets, ready.label_names)
+    return Evaluation(
+        model=str(model) if named else type(ready).__name__,
+        split=split,
+        source=faces.source,
+        label_names=tuple(ready.label_names),
+        targets=targets,
+        probabilities=single,
+        metrics=classification_metrics(single, targets, ready.label_names),
+        metrics_flip=double,
+        provenance={
+            # a module's weights may have changed since they were loaded
+            "weights_sha256": provenance(ready).get("sha256") if named else None,
+            "versions": versions(),
+            "hardware": describe_hardware(place),
+            "command": shlex.join(sys.argv),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "seconds": round(time.monotonic() - start, 2),
+        },
+    )
+
+
+def _targets(faces: FaceDataset, label_names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Returns each face's class as a position in the model's own label order."""
+    try:
+        order = label_indices(faces.label_names, label_names)
+    except ValueError as error:
+        order, reason = [], f": {error}"
+    else:
+        reason = ""
+    if len(set(order)) != len(label_names):
+        raise DataError(
+            f"the data's labels ({', '.join(faces.label_names)}) are not the model's "
+            f"({', '.join(label_names)}){reason}; evaluate on data with the model's labels"
+        )
+    targets = faces.targets
+    if targets.ndim == 2:
+        if (targets.max(dim=1).values < 1).any():
+            raise DataError("evaluation needs one label per face, not a distribution over several")
+        targets = targets.argmax(dim=1)
+    mapped: NDArray[np.int64] = np.asarray(order, dtype=np.int64)[targets.numpy()]
+    return mapped

@@ -1,0 +1,82 @@
+"""Models made ready to use, loaded and on a device; and where their weights come from."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fer_zoo.errors import ConfigError
+from fer_zoo.models import create_model
+from fer_zoo.models._weights import CONFIG_NAME, weights_record
+
+
+def choose_device(device: str | torch.device | None = None) -> torch.device:
+    """Returns the device asked for; without one, CUDA where there is a GPU, else the CPU.
+
+    Raises:
+        ConfigError: If this machine has no such device.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"no device {str(device)!r} here ({reason}); try cpu") from error
+    return place
+
+
+def load_model(
+    model: str | Path | nn.Module, device: str | torch.device | None = None
+) -> tuple[Any, torch.device]:
+    """Loads a model with its weights, or takes one as it is, in eval mode.
+
+    Args:
+        model: A name, a folder that training wrote, or a model of fer_zoo.
+        device: Where to compute; a module without it stays where it is.
+
+    Returns:
+        The model and its device.
+
+    Raises:
+        ConfigError: If the model does not say its labels and preprocessing, or has no classifier.
+    """
+    if isinstance(model, nn.Module):
+        first = next(model.parameters(), None)
+        here = first.device if first is not None else None
+        place = choose_device(here if device is None else device)
+        ready: Any = model
+    else:
+        place = choose_device(device)
+        ready = create_model(model, pretrained=True)
+    if not getattr(ready, "label_names", ()) or not getattr(ready, "pretrained_cfg", None):
+        raise ConfigError(
+            f"{type(ready).__name__} has no label_names or no pretrained_cfg: make it with "
+            "fer_zoo.create_model and num_classes > 0"
+        )
+    return ready.to(place).eval(), place
+
+
+def provenance(model: Any) -> dict[str, Any]:
+    """Returns what is on record of the weights that a model's pretrained_cfg names.
+
+    Args:
+        model: A model of fer_zoo.
+
+    Returns:
+        ``sha256``, ``recipe``, ``metrics`` and ``training``, as far as known.
+    """
+    file = model.pretrained_cfg.get("file")
+    if not file:
+        return {}
+    path = Path(file)
+    if not path.is_dir():
+        return weights_record(path.stem) or {}
+    config = json.loads((path / CONFIG_NAME).read_text())
+    known = {key: config[key] for key in ("recipe", "metrics", "training") if key in config}
+    if "weights_sha256" in config:
+        known["sha256"] = config["weights_sha256"]
+    return known

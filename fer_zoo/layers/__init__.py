@@ -1,0 +1,17 @@
+"""Layers that stand on torch alone and can be used in any model."""
+
+from fer_zoo.layers.attention import LocalAttention, MultiHeadSelfAttention, SelfAttention2d
+from fer_zoo.layers.drop import MultiAttentionDrop
+from fer_zoo.layers.embed import PositionEmbed, TokenEmbed, resize_positions
+from fer_zoo.layers.head import ClassifierHead
+
+__all__ = [
+    "ClassifierHead",
+    "LocalAttention",
+    "MultiAttentionDrop",
+    "MultiHeadSelfAttention",
+    "PositionEmbed",
+    "SelfAttention2d",
+    "TokenEmbed",
+    "resize_positions",
+]

@@ -1,0 +1,165 @@
+"""Attention: local over a map, and self-attention over maps and over tokens."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fer_zoo.layers.drop import MultiAttentionDrop
+
+
+class SelfAttention2d(nn.Module):
+    """Self-attention between all positions of a feature map, added to the map.
+
+    As in SAGAN (arXiv:1805.08318) 1x1 convolutions give query, key and value, and a learned scalar
+    weighs the attended map against the residual. It differs in scaling the scores by 1/sqrt(d), and
+    in starting the scalar at a small positive value, so that every weight has a gradient at once.
+
+    Args:
+        channels: Channels C of the map.
+        reduction: Query and key have C / reduction channels.
+        init_scale: First value of the scalar.
+
+    Raises:
+        ValueError: If ``channels`` is less than ``reduction``.
+
+    Shape:
+        (N, C, H, W) -> (N, C, H, W)
+
+    Example:
+        >>> import torch
+        >>> from fer_zoo.layers import SelfAttention2d
+        >>> SelfAttention2d(64)(torch.randn(2, 64, 3, 3)).shape
+        torch.Size([2, 64, 3, 3])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 8,
+        init_scale: float = 0.1,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if channels < reduction:
+            raise ValueError(f"channels must be at least reduction={reduction}, not {channels}")
+        inner = channels // reduction
+        self.query = nn.Conv2d(channels, inner, 1, device=device, dtype=dtype)
+        self.key = nn.Conv2d(channels, inner, 1, device=device, dtype=dtype)
+        self.value = nn.Conv2d(channels, channels, 1, device=device, dtype=dtype)
+        self.scale = nn.Parameter(torch.full((1,), init_scale, device=device, dtype=dtype))
+
+    def _tokens(self, x: Tensor) -> Tensor:
+        return x.flatten(2).transpose(1, 2)  # (N, C, H, W) -> (N, H*W, C)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Adds to each position what it attends to."""
+        query, key, value = (self._tokens(f(x)) for f in (self.query, self.key, self.value))
+        attended = F.scaled_dot_product_attention(query, key, value)  # (N, H*W, C)
+        return x + self.scale * attended.transpose(1, 2).reshape(x.shape)
+
+    def attention_map(self, x: Tensor) -> Tensor:
+        """Returns where each position looks, (N, H*W, H*W); every row sums to 1."""
+        query, key = self._tokens(self.query(x)), self._tokens(self.key(x))
+        scores: Tensor = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5
+        return scores.softmax(dim=-1)
+
+
+class LocalAttention(nn.Module):
+    """One attention map over the positions of a feature map.
+
+    LANet as a local branch of TransFER (Xue et al. 2021, arXiv:2108.11116): 1x1 convolution to
+    C / 16 channels, BN, ReLU, 1x1 convolution to one channel, BN, sigmoid. Several of them, with
+    :class:`MultiAttentionDrop` between, look at different parts of a face.
+
+    Args:
+        channels: Channels C of the map.
+        reduction: The hidden layer has C / reduction channels, at least one.
+
+    Shape:
+        (N, C, H, W) -> (N, 1, H, W), values in (0, 1)
+
+    Example:
+        >>> import torch
+        >>> from fer_zoo.layers import LocalAttention
+        >>> LocalAttention(64)(torch.randn(2, 64, 6, 6)).shape
+        torch.Size([2, 1, 6, 6])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        inner = max(1, channels // reduction)
+        # BN follows each convolution and makes its bias idle
+        self.conv1 = nn.Conv2d(channels, inner, 1, bias=False, device=device, dtype=dtype)
+        self.bn1 = nn.BatchNorm2d(inner, device=device, dtype=dtype)
+        self.conv2 = nn.Conv2d(inner, 1, 1, bias=False, device=device, dtype=dtype)
+        self.bn2 = nn.BatchNorm2d(1, device=device, dtype=dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns how much each position counts."""
+        x = self.bn1(self.conv1(x)).relu()
+        weights: Tensor = self.bn2(self.conv2(x)).sigmoid()
+        return weights
+
+
+class MultiHeadSelfAttention(nn.Module):
+    """Multi-head self-attention over tokens that may lose one whole head.
+
+    Vaswani et al. 2017 (arXiv:1706.03762) with the MSAD of TransFER (arXiv:2108.11116): in training
+    each sample loses one head's output with probability ``head_drop``, before the projection. The
+    authors' release zeroes a token there, which this does not.
+
+    Args:
+        dim: Width D of a token.
+        num_heads: Heads; they share ``dim`` evenly.
+        head_drop: Probability that a sample loses a head.
+        qkv_bias: Whether query, key and value have biases; the paper has none.
+        attn_drop: Dropout of attention weights.
+
+    Raises:
+        ValueError: If ``dim`` is no multiple of ``num_heads``.
+
+    Shape:
+        (N, L, D) -> (N, L, D)
+
+    Example:
+        >>> import torch
+        >>> from fer_zoo.layers import MultiHeadSelfAttention
+        >>> MultiHeadSelfAttention(64, num_heads=4)(torch.randn(2, 10, 64)).shape
+        torch.Size([2, 10, 64])
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int = 8,
+        head_drop: float = 0.0,
+        qkv_bias: bool = False,
+        attn_drop: float = 0.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"dim={dim} must be a multiple of num_heads={num_heads}")
+        self.num_heads, self.attn_drop = num_heads, attn_drop
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias, device=device, dtype=dtype)
+        self.head_drop = MultiAttentionDrop(head_drop)
+        self.proj = nn.Linear(dim, dim, device=device, dtype=dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns what each token gathers from all tokens."""
+        n, length, dim = x.shape
+        qkv = self.qkv(x).view(n, length, 3, self.num_heads, dim // self.num_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind()  # each (N, heads, L, D / heads)
+        dropout = self.attn_drop if self.training else 0.0
+        heads = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        heads = self.head_drop(heads).transpose(1, 2)  # (N, L, heads, D / heads)
+        gathered: Tensor = self.proj(heads.reshape(n, length, dim))
+        return gathered

@@ -1,0 +1,109 @@
+"""DACL: ResNet-18 with self-attention over its last map, trained with an attentive center loss."""
+
+from typing import Any
+
+from timm.models import generate_default_cfgs, register_model
+from timm.models._features import feature_take_indices
+from timm.models.resnet import BasicBlock
+from torch import Tensor, nn
+
+from fer_zoo.layers import SelfAttention2d
+from fer_zoo.models._build import build, default_cfg
+from fer_zoo.models._weights import weights_path
+from fer_zoo.models.fer_resnet import SmallFaceResNet
+
+
+def _cfg(**kwargs: Any) -> dict[str, Any]:
+    fixed = {"first_conv": "conv1", "classifier": "fc", "paper_ids": "arXiv:2011.13990"}
+    return default_cfg(**{"pool_size": (3, 3)} | fixed | kwargs)
+
+
+default_cfgs = generate_default_cfgs(
+    {
+        "fer_dacl.fer2013": _cfg(file=weights_path("fer_dacl.fer2013")),
+        "fer_dacl_224": _cfg(input_size=(1, 224, 224), pool_size=(7, 7)),
+    }
+)
+
+
+class DACL(SmallFaceResNet):
+    """ResNet-18, spatial self-attention over the last map, global average pool, linear.
+
+    After Farzaneh & Qi, "Facial Expression Recognition in the Wild via Deep Attentive Center Loss"
+    (WACV 2021, arXiv:2011.13990). The paper's attention weighs feature dimensions inside the loss
+    alone: here that is :class:`fer_zoo.losses.AttentiveCenterLoss`, which is trained beside the
+    model and is no part of it. The self-attention over positions is the report's; unlike there it
+    sees 3x3 positions (on one position a softmax is always 1), and its output is pooled.
+
+    Args:
+        **kwargs: Arguments of :class:`SmallFaceResNet`.
+
+    Shape:
+        (N, in_chans, H, W) -> (N, num_classes)
+
+    Example:
+        >>> import torch
+        >>> from fer_zoo.models import DACL
+        >>> DACL(num_classes=7)(torch.randn(2, 1, 48, 48)).shape
+        torch.Size([2, 7])
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"block": BasicBlock, "layers": (2, 2, 2, 2)} | kwargs)
+        weight = self.conv1.weight
+        self.attention: nn.Module = SelfAttention2d(
+            self.num_features, device=weight.device, dtype=weight.dtype
+        )
+        self.feature_info[-1] = {**self.feature_info[-1], "module": "attention"}
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Returns the attended last map, (N, num_features, H/16, W/16)."""
+        attended: Tensor = self.attention(super().forward_features(x))
+        return attended
+
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | list[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> Any:
+        """As timm's ResNet; the last intermediate is the attended map."""
+        last, maps = super().forward_intermediates(x, indices, norm, stop_early, output_fmt)
+        taken, deepest = feature_take_indices(5, indices)
+        if deepest == 4 or not stop_early:
+            last = self.attention(last)
+            maps = [*maps[:-1], last] if 4 in taken else maps
+        return maps if intermediates_only else (last, maps)
+
+    def prune_intermediate_layers(
+        self, indices: int | list[int] = 1, *args: Any, **kwargs: Any
+    ) -> list[int]:
+        """As timm's ResNet; the attention goes with the last stage."""
+        taken: list[int] = super().prune_intermediate_layers(indices, *args, **kwargs)
+        if max(taken) < 4:
+            self.attention = nn.Identity()
+        return taken
+
+
+@register_model
+def fer_dacl(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """DACL for 48-pixel faces."""
+    return build(DACL, "fer_dacl", pretrained, feature_cfg={"feature_cls": "getter"}, **kwargs)
+
+
+@register_model
+def fer_dacl_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """DACL with the standard ResNet stem, 224 pixels."""
+    return build(
+        DACL,
+        "fer_dacl_224",
+        pretrained,
+        feature_cfg={"feature_cls": "getter"},
+        **{"small_stem": False} | kwargs,
+    )
+
+
+__all__ = ["DACL", "fer_dacl", "fer_dacl_224"]

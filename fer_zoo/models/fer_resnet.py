@@ -1,0 +1,110 @@
+"""ResNet (He et al. 2015, arXiv:1512.03385): timm's, with a stem fitted to small faces."""
+
+from typing import Any
+
+from timm.models import generate_default_cfgs, register_model
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from torch import Tensor, nn
+
+from fer_zoo.models._build import build, default_cfg
+from fer_zoo.models._surface import Labelled
+from fer_zoo.models._weights import weights_path
+
+
+def _cfg(**kwargs: Any) -> dict[str, Any]:
+    fixed = {"first_conv": "conv1", "classifier": "fc", "paper_ids": "arXiv:1512.03385"}
+    return default_cfg(**{"pool_size": (3, 3)} | fixed | kwargs)
+
+
+default_cfgs = generate_default_cfgs(
+    {
+        "fer_resnet18.fer2013": _cfg(file=weights_path("fer_resnet18.fer2013")),
+        "fer_resnet50.fer2013": _cfg(file=weights_path("fer_resnet50.fer2013")),
+        "fer_resnet18_224": _cfg(input_size=(1, 224, 224), pool_size=(7, 7)),
+        "fer_resnet50_224": _cfg(input_size=(1, 224, 224), pool_size=(7, 7)),
+    }
+)
+
+
+class SmallFaceResNet(Labelled, ResNet):
+    """timm's ResNet whose stem keeps small faces large: one 3x3 convolution, no max-pool.
+
+    The standard stem (7x7, stride 4 with its pool) leaves one position of a 48-pixel face at the
+    last stage; this one has stride 2, so that the last stage has stride 16 and 3x3 positions.
+
+    Args:
+        *args: Block and depths, as for timm's ResNet.
+        in_chans: Input channels.
+        small_stem: False gives the standard stem, for 224 pixels.
+        **kwargs: Further arguments of timm's ResNet.
+
+    Shape:
+        (N, in_chans, H, W) -> (N, num_classes)
+
+    Example:
+        >>> import torch
+        >>> from fer_zoo.models import SmallFaceResNet
+        >>> from timm.models.resnet import BasicBlock
+        >>> model = SmallFaceResNet(BasicBlock, (2, 2, 2, 2), num_classes=7)
+        >>> model.forward_features(torch.randn(2, 1, 48, 48)).shape
+        torch.Size([2, 512, 3, 3])
+    """
+
+    def __init__(self, *args: Any, in_chans: int = 1, small_stem: bool = True, **kwargs: Any):
+        super().__init__(*args, in_chans=in_chans, **kwargs)
+        if not small_stem:
+            return
+        weight: Tensor = self.conv1.weight  # type: ignore[has-type]
+        self.conv1 = nn.Conv2d(
+            in_chans, len(weight), 3, stride=2, padding=1, bias=False,
+            device=weight.device, dtype=weight.dtype,
+        )  # fmt: skip
+        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
+        self.maxpool = nn.Identity()
+        reductions = (2, 2, 4, 8, 16)
+        info: list[dict[str, Any]] = self.feature_info  # type: ignore[has-type]
+        self.feature_info = [
+            {**entry, "reduction": r} for entry, r in zip(info, reductions, strict=True)
+        ]
+
+
+def _resnet(variant: str, pretrained: bool, **kwargs: Any) -> nn.Module:
+    return build(SmallFaceResNet, variant, pretrained, **kwargs)
+
+
+@register_model
+def fer_resnet18(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """ResNet-18 for 48-pixel faces; last map 3x3."""
+    return _resnet(
+        "fer_resnet18", pretrained, **{"block": BasicBlock, "layers": (2, 2, 2, 2)} | kwargs
+    )
+
+
+@register_model
+def fer_resnet50(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """ResNet-50 of half the usual width for 48-pixel faces; last map 3x3."""
+    args = {"block": Bottleneck, "layers": (3, 4, 6, 3), "channels": (32, 64, 128, 256)}
+    return _resnet("fer_resnet50", pretrained, **args | kwargs)
+
+
+@register_model
+def fer_resnet18_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """ResNet-18 with the standard stem, 224 pixels."""
+    args = {"block": BasicBlock, "layers": (2, 2, 2, 2), "small_stem": False}
+    return _resnet("fer_resnet18_224", pretrained, **args | kwargs)
+
+
+@register_model
+def fer_resnet50_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """ResNet-50 with the standard stem and width, 224 pixels."""
+    args = {"block": Bottleneck, "layers": (3, 4, 6, 3), "small_stem": False}
+    return _resnet("fer_resnet50_224", pretrained, **args | kwargs)
+
+
+__all__ = [
+    "SmallFaceResNet",
+    "fer_resnet18",
+    "fer_resnet18_224",
+    "fer_resnet50",
+    "fer_resnet50_224",
+]

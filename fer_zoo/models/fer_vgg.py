@@ -1,0 +1,97 @@
+"""VGG (Simonyan & Zisserman 2014, arXiv:1409.1556) of four stages, as the report has it."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from timm.models import generate_default_cfgs, register_model
+from torch import nn
+
+from fer_zoo.models._build import build, default_cfg
+from fer_zoo.models._staged import StagedConvNet, conv_layer
+from fer_zoo.models._weights import weights_path
+
+
+def _cfg(**kwargs: Any) -> dict[str, Any]:
+    fixed = {"first_conv": "stages.0.0.conv", "classifier": "head.fc", "pool_size": (3, 3)}
+    return default_cfg(**fixed | {"paper_ids": "arXiv:1409.1556"} | kwargs)
+
+
+default_cfgs = generate_default_cfgs(
+    {
+        "fer_vgg.fer2013": _cfg(file=weights_path("fer_vgg.fer2013")),
+        "fer_vgg_224": _cfg(input_size=(1, 224, 224), pool_size=(14, 14)),
+    }
+)
+
+
+class VGG(StagedConvNet):
+    """Four stages of two 3x3 convolutions and a max-pool, then three linear layers.
+
+    The report's VGGNet. It differs from VGG-16 (arXiv:1409.1556) in having four stages of two
+    convolutions and batch normalisation; the last map is pooled adaptively before it is flattened.
+
+    Args:
+        num_classes: Logits; 0 gives features.
+        in_chans: Input channels.
+        global_pool: How the last map is pooled to the grid, ``"avg"`` or ``"max"``.
+        channels: Channels of each stage.
+        grid: Side of the grid that the last map is pooled to.
+        hidden: Widths of the two hidden linear layers.
+        drop_rate: Dropout of the linear layers.
+
+    Shape:
+        (N, in_chans, H, W) -> (N, num_classes)
+
+    Example:
+        >>> import torch
+        >>> from fer_zoo.models import VGG
+        >>> VGG(num_classes=7)(torch.randn(2, 1, 48, 48)).shape
+        torch.Size([2, 7])
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 7,
+        in_chans: int = 1,
+        global_pool: str = "avg",
+        channels: Sequence[int] = (64, 128, 256, 512),
+        grid: int = 3,
+        hidden: Sequence[int] = (384, 384),
+        drop_rate: float = 0.5,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        dd: dict[str, Any] = {"device": device, "dtype": dtype}
+        stages = [
+            nn.Sequential(
+                conv_layer(before, width, **dd), conv_layer(width, width, **dd), nn.MaxPool2d(2)
+            )
+            for before, width in pairwise((in_chans, *channels))
+        ]
+        reductions = [2 ** (i + 1) for i in range(len(channels))]
+        head = {"grid": grid, "hidden": hidden, "drop_rate": drop_rate}
+        super().__init__(
+            stages, channels, reductions, num_classes, global_pool=global_pool, **head, **dd
+        )
+
+
+def _vgg(variant: str, pretrained: bool, **kwargs: Any) -> nn.Module:
+    features = {"feature_cls": "getter", "out_indices": (0, 1, 2, 3)}
+    return build(VGG, variant, pretrained, feature_cfg=features, **kwargs)
+
+
+@register_model
+def fer_vgg(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """VGG for 48-pixel faces; last map 3x3."""
+    return _vgg("fer_vgg", pretrained, **kwargs)
+
+
+@register_model
+def fer_vgg_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """VGG with wide linear layers on a 7x7 grid, 224 pixels."""
+    return _vgg("fer_vgg_224", pretrained, **{"grid": 7, "hidden": (4096, 4096)} | kwargs)
+
+
+__all__ = ["VGG", "fer_vgg", "fer_vgg_224"]

@@ -1,0 +1,116 @@
+"""Figures as PNG files, drawn without pyplot: no global state, no display."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_zoo.files import write_atomically
+
+if TYPE_CHECKING:  # matplotlib takes half a second to import
+    from matplotlib.figure import Figure
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
+def _save(figure: "Figure", path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda partial: figure.savefig(partial, format="png"))
+
+
+def save_confusion(
+    path: Path, confusion: Sequence[Sequence[int]], label_names: Sequence[str], title: str = ""
+) -> None:
+    """Draws a confusion matrix: share of each true class in colour, and counts.
+
+    Args:
+        path: The PNG file.
+        confusion: Counts (C, C); rows are true classes, columns predicted ones.
+        label_names: Names of the C classes.
+        title: Text above.
+    """
+    counts = np.asarray(confusion)
+    share = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    n = len(label_names)
+    figure = _figure(2.2 + 0.75 * n, 1.6 + 0.65 * n)
+    axes = figure.subplots()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(n), label_names, rotation=45, ha="right")
+    axes.set_yticks(range(n), label_names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(title, fontsize="medium")
+    for (i, j), value in np.ndenumerate(share):
+        text = f"{100 * value:.0f} %\n{counts[i, j]}"
+        color = "white" if value > 0.5 else "black"
+        axes.text(j, i, text, ha="center", va="center", color=color, fontsize=8)
+    figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.046)
+    _save(figure, path)
+
+
+def save_roc(
+    path: Path,
+    probabilities: NDArray[Any],
+    targets: NDArray[Any],
+    label_names: Sequence[str],
+    title: str = "",
+) -> None:
+    """Draws a ROC curve of every class against the rest.
+
+    Args:
+        path: The PNG file.
+        probabilities: Distribution over the classes per face, (N, C).
+        targets: Index of the true class per face, (N,); classes it lacks have no curve.
+        label_names: Names of the C classes.
+        title: Text above.
+    """
+    from sklearn.metrics import auc, roc_curve
+
+    figure = _figure(6.4, 5.6)
+    axes = figure.subplots()
+    for i, name in enumerate(label_names):
+        positive = targets == i
+        if positive.all() or not positive.any():
+            continue
+        false_rate, true_rate, _ = roc_curve(positive, probabilities[:, i])
+        area = auc(false_rate, true_rate)
+        axes.plot(false_rate, true_rate, label=f"{name} ({area:.3f})", linewidth=1.5)
+    axes.plot([0, 1], [0, 1], linestyle=":", color="gray", linewidth=1)
+    axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="false positive rate", ylabel="recall")
+    axes.set_title(title, fontsize="medium")
+    if len(axes.lines) > 1:
+        axes.legend(title="class (AUC)", loc="lower right")
+    _save(figure, path)
+
+
+def save_curves(path: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Draws loss and accuracy over the epochs of a training run.
+
+    Args:
+        path: The PNG file.
+        records: One record per epoch, as ``log.jsonl`` has them.
+    """
+    epochs = [record["epoch"] + 1 for record in records]
+    best = max(records, key=lambda record: record["val_accuracy"])
+    figure = _figure(10, 4)
+    for axes, kind in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        factor = 100 if kind == "accuracy" else 1
+        for split in ("train", "val"):
+            values = [factor * record[f"{split}_{kind}"] for record in records]
+            axes.plot(epochs, values, label=split, marker=".", markersize=4)
+        axes.axvline(best["epoch"] + 1, linestyle=":", color="gray", linewidth=1)
+        axes.set(xlabel="epoch", ylabel="accuracy in %" if factor == 100 else kind)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.suptitle(
+        f"best epoch {best['epoch'] + 1}: {100 * best['val_accuracy']:.2f} % on val",
+        fontsize="medium",
+    )
+    _save(figure, path)

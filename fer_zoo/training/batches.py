@@ -1,0 +1,115 @@
+"""The training faces as one tensor on the device, and the batches drawn from it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from timm.data import Mixup
+from torch import Tensor
+
+from fer_zoo.data.faces import FaceDataset
+from fer_zoo.data.ferplus import ferplus_targets
+from fer_zoo.errors import ConfigError, DataError
+from fer_zoo.training.config import TrainConfig
+from fer_zoo.training.distributed import World
+from fer_zoo.training.objective import Batch
+
+
+def epoch_seed(config: TrainConfig, epoch: int) -> int:
+    """Returns the seed of all that is random in one epoch, so that resuming needs no state."""
+    return config.seed * 100_003 + epoch
+
+
+class Batches:
+    """Draws augmented batches; the same ones for the same seed and epoch, on any processes.
+
+    Args:
+        dataset: Training faces.
+        config: Batch size, augmentation, mixup, sampling.
+        world: Which part of each batch is this process's.
+        input_size: (channels, height, width) that the model is made for.
+        mean: Mean per channel, of pixels scaled to [0, 1].
+        std: Standard deviation per channel.
+
+    Raises:
+        DataError: If there are fewer faces than a batch takes.
+        ConfigError: If the recipe uses FER+ votes and the data set has none.
+    """
+
+    def __init__(
+        self,
+        dataset: FaceDataset,
+        config: TrainConfig,
+        world: World,
+        input_size: tuple[int, int, int],
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+    ) -> None:
+        if len(dataset) < config.batch_size:
+            raise DataError(
+                f"{len(dataset)} training faces do not fill one batch of {config.batch_size}; "
+                "set a smaller --batch-size"
+            )
+        self.config, self.native, self.mean, self.std = config, input_size[-1], mean, std
+        self.augment = config.augment
+        self.share = world.share(config.batch_size)
+        self.labels = dataset.targets
+        self.num_classes = len(dataset.label_names)
+        self.images = dataset.images.to(world.device)
+        self.targets = dataset.targets.to(world.device)
+        self.votes: Tensor | None = None
+        if config.ferplus:
+            if dataset.votes is None:
+                raise ConfigError("ferplus needs the FER+ votes: put fer2013new.csv beside the csv")
+            votes, voted = ferplus_targets(dataset.votes, "soft")
+            self.votes, self.voted = votes.to(world.device), voted.to(world.device)
+
+    def __len__(self) -> int:
+        return len(self.labels) // self.config.batch_size
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yields the batches of one epoch, whose number sets the seed and the resolution."""
+        config = self.config
+        generator = torch.Generator().manual_seed(epoch_seed(config, epoch))
+        img_size = config.img_size(epoch, self.native)
+        order = self.order(generator)
+        for step in range(len(self)):
+            # each process draws for the whole batch, so that its part is the same for any number
+            draws = self.augment.draw(config.batch_size, generator)[self.share]
+            chosen = order[step * config.batch_size : (step + 1) * config.batch_size][self.share]
+            chosen = chosen.to(self.images.device)
+            images = self.augment(self.images[chosen], draws, img_size, self.mean, self.std)
+            batch = Batch(images, self.targets[chosen])
+            if self.votes is not None:
+                batch.votes, batch.voted = self.votes[chosen], self.voted[chosen]
+            yield self.mix(batch) if config.mixup else batch
+
+    def order(self, generator: torch.Generator) -> Tensor:
+        """Returns the positions of one epoch's faces, shuffled, or balanced over classes."""
+        n = len(self.labels)
+        if not self.config.balanced:
+            return torch.randperm(n, generator=generator)
+        weights = 1 / torch.bincount(self.labels, minlength=self.num_classes).float()
+        return torch.multinomial(weights[self.labels], n, replacement=True, generator=generator)
+
+    def mix(self, batch: Batch) -> Batch:
+        """Blends pairs of faces and, in the same proportion, all that is known of them."""
+        n = len(batch.images)
+        mixup = Mixup(mixup_alpha=self.config.mixup, label_smoothing=0.0, num_classes=n)
+        # with the positions as classes, timm's targets are the (n, n) matrix that mixes any label
+        images, matrix = mixup(batch.images, torch.arange(n, device=batch.images.device))
+        targets = batch.targets
+        if targets.ndim == 1:
+            targets = F.one_hot(targets, self.num_classes).float()
+        mixed = Batch(images, matrix @ targets)
+        if batch.votes is not None and batch.voted is not None:
+            mixed.votes = matrix @ batch.votes
+            mixed.voted = (matrix @ (~batch.voted).float()) == 0
+        return mixed
+
+
+def seed_everything(config: TrainConfig, epoch: int, rank: int) -> None:
+    """Seeds what draws without a generator of its own: dropout, drop path, timm's Mixup."""
+    torch.manual_seed(epoch_seed(config, epoch) + rank)
+    np.random.seed((epoch_seed(config, epoch) + rank) % 2**32)

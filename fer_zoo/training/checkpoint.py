@@ -1,0 +1,83 @@
+"""Checkpoints: written whole or not at all, and enough to continue to the same bits."""
+
+import json
+import pickle
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fer_zoo.errors import ConfigError, TrainingError
+from fer_zoo.files import write_atomically
+from fer_zoo.training.config import TrainConfig
+
+CHECKPOINT_NAME, LOG_NAME = "last.pt", "log.jsonl"
+
+
+def save_checkpoint(folder: Path, config: TrainConfig, epoch: int, state: dict[str, Any]) -> None:
+    """Writes ``last.pt``.
+
+    Args:
+        folder: The run's folder.
+        config: The recipe; resuming with another one is refused.
+        epoch: Epochs finished.
+        state: Tensors and numbers of model, optimizer, averaged weights and progress.
+    """
+    content = {"config": asdict(config), "epoch": epoch, **state}
+    write_atomically(folder / CHECKPOINT_NAME, lambda path: torch.save(content, path))
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any]:
+    """Reads ``last.pt``; tensors come to the CPU, and no code in it is run.
+
+    Raises:
+        TrainingError: If there is none, or it cannot be read.
+    """
+    path = folder / CHECKPOINT_NAME
+    if not path.is_file():
+        raise TrainingError(f"{folder} has no {CHECKPOINT_NAME} to resume; leave out --resume")
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise TrainingError(f"{path} is damaged ({error}); start again in a new folder") from error
+    return content
+
+
+def check_same_config(folder: Path, saved: dict[str, Any], config: TrainConfig) -> None:
+    """Refuses to continue a run under other settings.
+
+    Raises:
+        ConfigError: If a setting differs from the checkpoint's.
+    """
+    changed = {k: v for k, v in asdict(config).items() if saved.get(k, v) != v}
+    if changed:
+        was = {k: saved[k] for k in changed}
+        raise ConfigError(
+            f"{folder} was trained with {was}, not {changed}: resume with the same settings, "
+            "or start in a new folder"
+        )
+
+
+def truncate_log(folder: Path, epoch: int) -> list[dict[str, Any]]:
+    """Drops what the log says of epochs that the checkpoint does not contain.
+
+    Args:
+        folder: The run's folder.
+        epoch: Epochs finished, according to the checkpoint.
+
+    Returns:
+        The records kept.
+    """
+    path = folder / LOG_NAME
+    lines = path.read_text().splitlines() if path.is_file() else []
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["epoch"] < epoch]
+    write_atomically(path, lambda p: p.write_text("".join(f"{line}\n" for line in kept)))
+    return [json.loads(line) for line in kept]
+
+
+def append_log(folder: Path, record: dict[str, Any]) -> None:
+    """Adds one epoch's record to the log, one line of JSON."""
+    with (folder / LOG_NAME).open("a") as file:
+        file.write(json.dumps(record) + "\n")

@@ -1,0 +1,154 @@
+"""Everything that shapes a training run, in one record: defaults, recipe file, then flags."""
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+from fer_zoo.data.augment import BatchAugment
+from fer_zoo.errors import ConfigError
+
+
+def _doc(default: Any, text: str) -> Any:
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: type(default)(default), metadata={"help": text})
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training recipe. Field descriptions are in the metadata; ``fer-zoo train -h`` prints them.
+
+    Raises:
+        ConfigError: If settings contradict each other or are out of range.
+    """
+
+    model: str = _doc("dacl", "model name, as in `fer-zoo list`")
+    model_args: dict[str, Any] = _doc({}, "further arguments of the model, such as drop_path_rate")
+    pretrained: str = _doc("", "weights to start from: a name or a run folder")
+    seed: int = _doc(0, "seed of initialisation, order, augmentation and dropout")
+    epochs: int = _doc(40, "passes over the training faces")
+    batch_size: int = _doc(128, "faces per optimizer step, over all processes")
+    accumulate: int = _doc(1, "parts that a step's batch is computed in, to save memory")
+    optimizer: str = _doc("sgd", "timm optimizer: sgd (Nesterov), momentum, adam, adamw, ...")
+    lr: float = _doc(0.1, "peak learning rate")
+    momentum: float = _doc(0.9, "momentum of sgd")
+    weight_decay: float = _doc(5e-4, "weight decay; never on biases and norms")
+    schedule: str = _doc("cosine", "timm schedule: cosine, multistep, constant, ...")
+    milestones: list[int] = _doc([15, 30], "epochs at which multistep decays")
+    decay_rate: float = _doc(0.1, "factor of each multistep decay")
+    warmup_epochs: int = _doc(2, "epochs of linear warm-up")
+    warmup_lr: float = _doc(1e-3, "learning rate that warm-up starts from")
+    min_lr: float = _doc(1e-4, "learning rate that cosine ends at")
+    label_smoothing: float = _doc(0.1, "share of each label spread over all classes")
+    clip_grad: float = _doc(0.0, "largest gradient norm; 0 does not clip")
+    ema_decay: float = _doc(0.998, "decay of the averaged weights; 0 does not average")
+    mixup: float = _doc(0.0, "mixup alpha; 0 does not mix")
+    center_loss: float = _doc(0.0, "weight of the attentive center loss")
+    ferplus: float = _doc(0.0, "weight of a second head on the FER+ votes of the same faces")
+    teacher: str = _doc("", "model to distil from: names or run folders, separated by commas")
+    distillation: float = _doc(0.5, "weight of the distillation loss; labels keep the rest")
+    temperature: float = _doc(3.0, "temperature of distillation")
+    freeze: bool = _doc(False, "train the classifier alone, the body stays as it is")
+    layer_decay: float = _doc(1.0, "factor of the learning rate per layer below the head")
+    class_weights: bool = _doc(False, "weigh classes by inverse frequency")
+    balanced: bool = _doc(False, "draw every class equally often")
+    exclude_leaks: bool = _doc(True, "drop training faces that equal a face of a later split")
+    img_sizes: list[Any] = _doc([], "pixels from an epoch on, as [[0, 32], [10, 48]]")
+    rotation: float = _doc(15.0, "largest rotation in degrees")
+    shift: float = _doc(0.1, "largest shift, share of the side")
+    scale: float = _doc(0.1, "largest relative change of size")
+    flip: float = _doc(0.5, "probability of a horizontal flip")
+    brightness: float = _doc(0.1, "largest change of brightness, white being 1")
+    contrast: float = _doc(0.2, "largest relative change of contrast")
+    erase: float = _doc(0.5, "probability that a rectangle is erased")
+    erase_area: float = _doc(0.2, "largest share of the area that is erased")
+    precision: str = _doc("auto", "auto, bfloat16 or float32")
+    channels_last: str = _doc("auto", "auto, on or off")
+
+    def __post_init__(self) -> None:
+        if self.mixup and self.center_loss:
+            raise ConfigError("mixup blends labels, and the center loss needs one: set one to 0")
+        if self.epochs < 1 or self.batch_size < 2 or self.accumulate < 1:
+            raise ConfigError("epochs and accumulate must be 1 or more, batch_size 2 or more")
+        if self.batch_size % self.accumulate:
+            raise ConfigError(f"batch_size {self.batch_size} must divide by {self.accumulate=}")
+        _one_of("precision", self.precision, ("auto", "bfloat16", "float32"))
+        _one_of("channels_last", self.channels_last, ("auto", "on", "off"))
+        for entry in self.img_sizes:
+            if len(entry) != 2 or entry[1] < 32:
+                raise ConfigError(f"img_sizes: {entry} is no [epoch, pixels] of 32 pixels or more")
+
+    @property
+    def augment(self) -> BatchAugment:
+        """The augmentation these settings describe."""
+        names = [f.name for f in dataclasses.fields(BatchAugment)]
+        return BatchAugment(**{name: getattr(self, name) for name in names})
+
+    def img_size(self, epoch: int, native: int) -> int:
+        """Returns the side in pixels that an epoch trains at."""
+        return next((s for start, s in sorted(self.img_sizes)[::-1] if epoch >= start), native)
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{name} is {value!r}; it can be {', '.join(allowed)}")
+
+
+def list_recipes() -> list[str]:
+    """Returns the names of the recipes that come with the package."""
+    files = resources.files("fer_zoo").joinpath("recipes").iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+def load_config(recipe: str | Path | None = None, **overrides: Any) -> TrainConfig:
+    """Reads a recipe and lays overrides on top.
+
+    Args:
+        recipe: A name of :func:`list_recipes` or the path of a TOML file.
+        **overrides: Fields of :class:`TrainConfig`; None keeps the recipe's value.
+
+    Raises:
+        ConfigError: If the recipe does not exist or does not parse, or a field is unknown or has
+            the wrong type.
+    """
+    settings = _read_recipe(recipe) if recipe else {}
+    settings.update({k: v for k, v in overrides.items() if v is not None})
+    hints = get_type_hints(TrainConfig)
+    for name, value in settings.items():
+        if name not in hints:
+            close = difflib.get_close_matches(name, hints, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(hints)}"
+            raise ConfigError(f"no setting {name!r}; {hint}")
+        settings[name] = _typed(name, value, get_origin(hints[name]) or hints[name])
+    return TrainConfig(**settings)
+
+
+def _typed(name: str, value: Any, kind: type) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ConfigError(f"{name} must be of type {kind.__name__}, not {value!r}")
+    return value
+
+
+def _read_recipe(recipe: str | Path) -> dict[str, Any]:
+    path = Path(recipe)
+    if path.suffix == ".toml" or path.is_file():
+        if not path.is_file():
+            raise ConfigError(f"no recipe file {path}")
+        text = path.read_text()
+    elif str(recipe) in list_recipes():
+        text = resources.files("fer_zoo").joinpath(f"recipes/{recipe}.toml").read_text()
+    else:
+        raise ConfigError(f"no recipe {recipe!r}; there are {', '.join(list_recipes())}")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"recipe {recipe}: {error}") from error
+
+
+__all__ = ["TrainConfig", "list_recipes", "load_config"]

@@ -1,0 +1,345 @@
+"""The training loop."""
+
+import math
+import shlex
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from timm.optim import create_optimizer_v2, param_groups_layer_decay, param_groups_weight_decay
+from timm.scheduler import create_scheduler_v2
+from timm.utils import ModelEmaV3, dispatch_clip_grad, freeze
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from fer_zoo.data.augment import prepare
+from fer_zoo.data.faces import FaceDataset
+from fer_zoo.errors import TrainingError
+from fer_zoo.models import create_model
+from fer_zoo.publishing import save_pretrained
+from fer_zoo.training.batches import Batches, seed_everything
+from fer_zoo.training.checkpoint import (
+    append_log,
+    check_same_config,
+    load_checkpoint,
+    save_checkpoint,
+    truncate_log,
+)
+from fer_zoo.training.config import TrainConfig
+from fer_zoo.training.distributed import World
+from fer_zoo.training.hardware import describe_hardware, gains_from_bfloat16, versions
+from fer_zoo.training.objective import Batch, Objective, class_weights
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training left behind.
+
+    Args:
+        folder: The run's folder; ``create_model(folder, pretrained=True)`` loads its best epoch.
+        finished: Whether all epochs ran; False after a time limit.
+        best_epoch: The epoch whose weights were kept, counted from 0.
+        accuracy: Accuracy of these weights on the validation split, in [0, 1].
+    """
+
+    folder: Path
+    finished: bool
+    best_epoch: int
+    accuracy: float
+
+
+class Trainer:
+    """Trains one model on faces held in memory; see :func:`fer_zoo.train`.
+
+    Args:
+        config: The recipe.
+        train_set: Training faces.
+        val_set: Faces that choose the best epoch.
+        folder: Where checkpoints, log and weights go.
+        world: The processes that train together.
+        progress: Whether to show a progress bar.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        train_set: FaceDataset,
+        val_set: FaceDataset,
+        folder: Path,
+        world: World,
+        progress: bool = False,
+    ) -> None:
+        self.config, self.folder, self.world, self.progress = config, folder, world, progress
+        seed_everything(config, -1, 0)  # all processes start from the same weights
+        model: Any = create_model(
+            config.pretrained or config.model,
+            pretrained=bool(config.pretrained),
+            label_names=train_set.label_names,
+            **config.model_args,
+        ).to(world.device)
+        self.model = model
+        cfg = model.pretrained_cfg
+        self.input = {"img_size": cfg["input_size"][-1], "mean": cfg["mean"], "std": cfg["std"]}
+        self.batches = Batches(train_set, config, world, cfg["input_size"], cfg["mean"], cfg["std"])
+        self.val_images = val_set.images.to(world.device)
+        self.val_targets = val_set.targets.to(world.device)
+        self._choose_precision()
+        self._build_optimizer(train_set)
+        self.teachers = [
+            create_model(name.strip(), pretrained=True).to(world.device).eval()
+            for name in config.teacher.split(",")
+            if name.strip()
+        ]
+        self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
+        self.records: list[dict[str, Any]] = []
+
+    def _choose_precision(self) -> None:
+        config, gains = self.config, gains_from_bfloat16(self.world.device)
+        self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and gains)
+        self.memory_format = torch.contiguous_format
+        if config.channels_last == "on" or (config.channels_last == "auto" and gains):
+            self.memory_format = torch.channels_last
+        self.model.to(memory_format=self.memory_format)
+
+    def _build_optimizer(self, train_set: FaceDataset) -> None:
+        config, model = self.config, self.model
+        weights = None
+        if config.class_weights:
+            weights = class_weights(train_set.targets, model.num_classes)
+        self.objective = Objective(model, config, weights).to(self.world.device)
+        if config.freeze:
+            head = model.get_classifier(name_only=True)
+            freeze(model, [name for name, _ in model.named_children() if name != head])
+        self.wrapped = self.world.wrap(self.objective)
+        self.ema = (
+            ModelEmaV3(model, config.ema_decay, use_warmup=True) if config.ema_decay else None
+        )
+        self.optimizer = create_optimizer_v2(
+            self._param_groups(), opt=config.optimizer, lr=config.lr, momentum=config.momentum,
+            weight_decay=config.weight_decay,
+        )  # fmt: skip
+        self.scheduler, _ = create_scheduler_v2(
+            self.optimizer,
+            sched=config.schedule,
+            num_epochs=config.epochs,
+            decay_milestones=config.milestones,
+            decay_rate=config.decay_rate,
+            warmup_epochs=config.warmup_epochs,
+            warmup_lr=min(config.warmup_lr, config.lr),
+            min_lr=config.min_lr,
+            step_on_epochs=False,
+            updates_per_epoch=len(self.batches),
+        )
+
+    def _param_groups(self) -> list[dict[str, Any]]:
+        decay = self.config.weight_decay
+        skip = self.model.no_weight_decay() if hasattr(self.model, "no_weight_decay") else set()
+        if self.config.layer_decay < 1:
+            groups = param_groups_layer_decay(
+                self.model, decay, skip, layer_decay=self.config.layer_decay
+            )
+        else:
+            groups = param_groups_weight_decay(self.model, decay, skip)
+        for module in self.objective.auxiliary():
+            groups += param_groups_weight_decay(module, decay)
+        return list(groups)
+
+    def fit(self, time_limit: float | None = None) -> TrainResult:
+        """Trains until the last epoch or the time limit, whichever comes first.
+
+        Args:
+            time_limit: Minutes that this call may take. It stops before an epoch that would not
+                fit; an epoch cut off in the middle is done again on resuming.
+
+        Raises:
+            TrainingError: If the loss is no longer finite.
+            OutputError: If a file cannot be written.
+        """
+        deadline = time.monotonic() + (math.inf if time_limit is None else time_limit * 60)
+        longest = 0.0
+        while self.epoch < self.config.epochs:
+            start = time.monotonic()
+            if self.world.any(start + longest > deadline):
+                break
+            record = self._train_epoch(deadline)
+            if record is None:
+                break
+            record |= self._validate()
+            record["seconds"] = round(time.monotonic() - start, 2)
+            self.seconds += record["seconds"]
+            longest = max(longest, record["seconds"])
+            self._finish_epoch(record)
+        finished = self.epoch == self.config.epochs
+        return TrainResult(self.folder, finished, self.best_epoch, self.best_accuracy)
+
+    def _train_epoch(self, deadline: float) -> dict[str, Any] | None:
+        """Returns the epoch's record; None if the deadline passed on the way."""
+        config, steps = self.config, len(self.batches)
+        seed_everything(config, self.epoch, self.world.rank)
+        self.wrapped.train()
+        if config.freeze:
+            self.model.eval()  # the body's norms keep their statistics
+        losses: list[Tensor] = []
+        correct = torch.zeros((), device=self.world.device)
+        computing, start = 0.0, time.perf_counter()
+        bar = tqdm(total=steps, unit="step", disable=not (self.progress and self.world.is_main))
+        bar.set_description(f"epoch {self.epoch + 1}/{config.epochs}")
+        for step, batch in enumerate(self.batches.epoch(self.epoch)):
+            began = time.perf_counter()
+            update = self.epoch * steps + step
+            self.scheduler.step_update(update)
+            loss, hits = self.step(batch, update)
+            computing += time.perf_counter() - began
+            losses.append(loss)
+            correct += hits
+            bar.update()
+            if (step + 1) % 20 == 0 or step + 1 == steps:
+                mean = self._finite_mean(losses, step)
+                rate = (step + 1) * config.batch_size / (time.perf_counter() - start)
+                seen = (step + 1) * len(batch.images)
+                bar.set_postfix_str(
+                    f"{rate:.0f} images/s, loss {mean:.3f}, accuracy {float(correct) / seen:.3f}"
+                )
+                if self.world.any(time.monotonic() > deadline):
+                    return None
+        bar.close()
+        total = time.perf_counter() - start
+        return {
+            "epoch": self.epoch,
+            "img_size": config.img_size(self.epoch, self.input["img_size"]),
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "train_loss": mean,
+            "train_accuracy": float(self.world.mean(correct)) * self.world.size
+            / (steps * config.batch_size),
+            "images_per_second": round(steps * config.batch_size / total, 1),
+            "outside_share": round(1 - computing / total, 4),
+        }  # fmt: skip
+
+    def step(self, batch: Batch, update: int) -> tuple[Tensor, Tensor]:
+        """Takes one optimizer step: forward, backward, update of weights and averages.
+
+        Args:
+            batch: This process's part of the batch.
+            update: Number of the step since the beginning of training.
+
+        Returns:
+            The mean loss, and how many faces were right, both scalars on the device.
+        """
+        self._teach(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, correct = torch.zeros((), device=self.world.device), 0
+        for part in batch.chunks(self.config.accumulate):
+            with self._autocast():
+                part_loss, logits = self.wrapped(part)
+            (part_loss / self.config.accumulate).backward()
+            loss += part_loss.detach() / self.config.accumulate
+            hard = part.targets if part.targets.ndim == 1 else part.targets.argmax(dim=1)
+            correct += (logits.detach().argmax(dim=1) == hard).sum()
+        if self.config.clip_grad:
+            dispatch_clip_grad(self.objective.parameters(), self.config.clip_grad)
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update(self.model, step=update)
+        return loss, correct
+
+    @torch.no_grad()
+    def _teach(self, batch: Batch) -> None:
+        batch.images = batch.images.contiguous(memory_format=self.memory_format)
+        if self.teachers:
+            with self._autocast():
+                logits = [teacher(batch.images).float() for teacher in self.teachers]
+            batch.teacher = torch.stack(logits).mean(dim=0)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+    def _finite_mean(self, losses: list[Tensor], step: int) -> float:
+        values = self.world.mean(torch.stack(losses))
+        if not values.isfinite().all():
+            bad = step + 1 - len(values) + int((~values.isfinite()).nonzero()[0])
+            raise TrainingError(
+                f"the loss is {float(values[~values.isfinite()][0])} at step {bad} of epoch "
+                f"{self.epoch}; the last checkpoint is unharmed. Try a lower lr, more warm-up "
+                "epochs, clip_grad = 1, or precision = float32"
+            )
+        return float(values.mean())
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        model = self.model if self.ema is None else self.ema.module
+        model.eval()
+        loss = correct = 0.0
+        for images, targets in zip(
+            self.val_images.split(256), self.val_targets.split(256), strict=True
+        ):
+            x = prepare(images, **self.input).contiguous(memory_format=self.memory_format)
+            with self._autocast():
+                logits = model(x).float()
+            loss += float(nn.functional.cross_entropy(logits, targets, reduction="sum"))
+            correct += int((logits.argmax(dim=1) == targets).sum())
+        n = len(self.val_targets)
+        return {"val_loss": loss / n, "val_accuracy": correct / n}
+
+    def _finish_epoch(self, record: dict[str, Any]) -> None:
+        best = record["val_accuracy"] > self.best_accuracy
+        if best:
+            self.best_epoch, self.best_accuracy = self.epoch, record["val_accuracy"]
+        self.epoch += 1
+        self.records.append(record)
+        if not self.world.is_main:
+            return
+        # the checkpoint comes last: an epoch whose files are incomplete is done again
+        if best:
+            model = self.model if self.ema is None else self.ema.module
+            save_pretrained(model, self.folder, self._provenance(record))
+        append_log(self.folder, record)
+        save_checkpoint(self.folder, self.config, self.epoch, self._state())
+
+    def _provenance(self, record: dict[str, Any]) -> dict[str, Any]:
+        training = {
+            "epochs": self.epoch,
+            "hours": round(self.seconds / 3600, 3),
+            "hardware": describe_hardware(self.world.device),
+            "processes": self.world.size,
+            "bfloat16": self.bfloat16,
+            "versions": versions(),
+            "command": shlex.join(sys.argv),
+            "training_faces": len(self.batches.labels),
+        }
+        val = {"accuracy": record["val_accuracy"], "log_loss": record["val_loss"]}
+        return {
+            "recipe": asdict(self.config),
+            "training": training,
+            "metrics": {"val": val | {"n": len(self.val_targets)}},
+        }
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "objective": self.objective.state_dict(),
+            "ema": self.ema.state_dict() if self.ema is not None else None,
+            "optimizer": self.optimizer.state_dict(),
+            "seconds": self.seconds,
+            "best_epoch": self.best_epoch,
+            "best_accuracy": self.best_accuracy,
+        }
+
+    def resume(self) -> None:
+        """Continues from the folder's checkpoint, to the same bits as without the break.
+
+        Raises:
+            TrainingError: If there is no readable checkpoint.
+            ConfigError: If it was made with other settings.
+        """
+        saved = load_checkpoint(self.folder)
+        check_same_config(self.folder, saved["config"], self.config)
+        self.objective.load_state_dict(saved["objective"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.ema is not None:
+            self.ema.load_state_dict(saved["ema"])
+        self.epoch, self.seconds = saved["epoch"], saved["seconds"]
+        self.best_epoch, self.best_accuracy = saved["best_epoch"], saved["best_accuracy"]
+        if self.world.is_main:
+            self.records = truncate_log(self.folder, self.epoch)

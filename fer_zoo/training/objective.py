@@ -1,0 +1,109 @@
+"""What is minimised: a model, its auxiliary heads and the sum of their losses."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fer_zoo.labels import FERPLUS_LABELS
+from fer_zoo.losses import AttentiveCenterLoss, DistillationLoss, SoftTargetCrossEntropy
+from fer_zoo.training.config import TrainConfig
+
+
+@dataclass
+class Batch:
+    """Faces of one step and all that is known of them.
+
+    Args:
+        images: Network input (N, C, H, W).
+        targets: Class indices (N,), or distributions (N, num_classes).
+        votes: FER+ distributions (N, 8), where the recipe uses them.
+        voted: Bool (N,), which faces have FER+ votes.
+        teacher: A teacher's logits (N, num_classes), where the recipe distils.
+    """
+
+    images: Tensor
+    targets: Tensor
+    votes: Tensor | None = None
+    voted: Tensor | None = None
+    teacher: Tensor | None = None
+
+    def chunks(self, n: int) -> list["Batch"]:
+        """Splits the batch into n parts of one size."""
+        columns = [[None] * n if value is None else value.chunk(n) for value in vars(self).values()]
+        return [Batch(*parts) for parts in zip(*columns, strict=True)]
+
+
+class Objective(nn.Module):
+    """A model with the heads and losses that only training needs.
+
+    It is one module, so that heads and centers are trained, averaged over processes and
+    checkpointed with the model; published weights are those of ``.model`` alone.
+
+    Args:
+        model: The model to train.
+        config: Weights of the losses.
+        class_weights: Weight of each class (num_classes,), where classes are weighed.
+
+    Shape:
+        a :class:`Batch` -> (loss, logits (N, num_classes))
+    """
+
+    def __init__(
+        self, model: nn.Module, config: TrainConfig, class_weights: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.register_buffer("class_weights", class_weights)
+        traits: Any = model
+        self.distillation = DistillationLoss(config.temperature)
+        self.votes_loss = SoftTargetCrossEntropy()
+        self.votes_head: nn.Linear | None = None
+        if config.ferplus:
+            self.votes_head = nn.Linear(traits.head_hidden_size, len(FERPLUS_LABELS))
+        self.center_loss: AttentiveCenterLoss | None = None
+        if config.center_loss:
+            self.center_loss = AttentiveCenterLoss(
+                traits.num_classes, traits.head_hidden_size, traits.num_features
+            )
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns the weighted sum of the losses, and the logits."""
+        model: Any = self.model
+        last_map = model.forward_features(batch.images)
+        features = model.forward_head(last_map, pre_logits=True)
+        logits: Tensor = model.get_classifier()(features)
+        loss = F.cross_entropy(
+            logits.float(),
+            batch.targets,
+            weight=self.class_weights,
+            label_smoothing=self.config.label_smoothing,
+        )
+        if batch.teacher is not None:
+            share = self.config.distillation
+            loss = (1 - share) * loss + share * self.distillation(logits, batch.teacher)
+        if self.votes_head is not None and batch.votes is not None:
+            votes = self.votes_head(features)
+            loss = loss + self.config.ferplus * self.votes_loss(votes, batch.votes, batch.voted)
+        if self.center_loss is not None:
+            pull = self.center_loss(features, last_map, batch.targets)
+            loss = loss + self.config.center_loss * pull
+        return loss, logits
+
+    def auxiliary(self) -> list[nn.Module]:
+        """Returns the modules with parameters beside the model."""
+        return [m for m in (self.votes_head, self.center_loss) if m is not None]
+
+
+def class_weights(targets: Tensor, num_classes: int) -> Tensor:
+    """Returns inverse class frequencies (num_classes,), scaled so that samples average 1.
+
+    Args:
+        targets: Class indices (N,).
+        num_classes: How many classes there are.
+    """
+    counts = torch.bincount(targets, minlength=num_classes).float()
+    return len(targets) / (counts.clamp(min=1) * num_classes)

@@ -1,0 +1,136 @@
+"""Synthetic faces in every layout of FER-2013, and the real ones where they are.
+
+A synthetic training set holds none of the known leaks, so reading it with leaks excluded warns;
+mark tests that do so with ``@pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")``.
+"""
+
+import csv
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_zoo.labels import FER2013_LABELS, FERPLUS_VOTES
+
+USAGES = ["Training"] * 84 + ["PublicTest"] * 28 + ["PrivateTest"] * 21
+
+
+@pytest.fixture(scope="session")
+def synthetic_faces():
+    """Rows in the order of a csv; each class has a bright bar at its own height."""
+    rng = np.random.default_rng(0)
+    n = len(USAGES)
+    emotion = np.arange(n) % 7
+    pixels = rng.integers(0, 120, (n, 48, 48), dtype=np.uint8)
+    for face, code in zip(pixels, emotion, strict=True):
+        face[6 * code : 6 * code + 6] = 255 - face[6 * code : 6 * code + 6] // 4
+    votes = rng.multinomial(10, [0.5, 0.2, 0.1, 0.05, 0.05, 0.04, 0.03, 0.01, 0.01, 0.01], n)
+    named = np.ones(n, bool)
+    named[[5, 90]] = False
+    columns = {
+        "pixels": pixels,
+        "emotion": emotion,
+        "usage": np.array(USAGES),
+        "row": np.arange(n),
+        "votes": votes.astype(np.uint8),
+        "named": named,
+    }
+    for column in columns.values():
+        column.flags.writeable = False  # all tests share them
+    return SimpleNamespace(**columns)
+
+
+def write_csv(path, faces, header="emotion,pixels,Usage"):
+    """Writes a csv with the columns of a header, spelled and spaced as it has them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = [name.strip().lower() for name in header.split(",")]
+    with path.open("w", newline="") as file:
+        file.write(header + "\n")
+        for face, code, usage in zip(faces.pixels, faces.emotion, faces.usage, strict=True):
+            cells = {"emotion": str(code), "pixels": " ".join(map(str, face.ravel()))}
+            cells["usage"] = str(usage)
+            file.write(",".join(cells[name] for name in columns) + "\n")
+    return path
+
+
+def write_votes(path, faces):
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["Usage", "Image name", *FERPLUS_VOTES])
+        for row, usage, named, votes in zip(
+            faces.row, faces.usage, faces.named, faces.votes, strict=True
+        ):
+            writer.writerow([usage, f"fer{row:07d}.png" if named else "", *votes])
+    return path
+
+
+def write_folders(root, faces):
+    for face, code, usage, row in zip(
+        faces.pixels, faces.emotion, faces.usage, faces.row, strict=True
+    ):
+        part = "train" if usage == "Training" else "test"
+        folder = root / part / FER2013_LABELS[code]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(face).save(folder / f"{usage}_{row}.png")
+    return root
+
+
+def zip_folder(folder, path, inside=""):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, inside + file.relative_to(folder).as_posix())
+    return path
+
+
+@pytest.fixture(scope="session")
+def synthetic_layouts(tmp_path_factory, synthetic_faces):
+    """A root for each layout with the same faces of all three parts; do not write into them."""
+    base, faces = tmp_path_factory.mktemp("fer2013"), synthetic_faces
+    write_csv(base / "csv" / "fer2013.csv", faces)
+    write_votes(base / "csv" / "fer2013new.csv", faces)
+    write_csv(base / "icml" / "icml_face_data.csv", faces, "emotion, Usage, pixels")
+    arrays = {name: getattr(faces, name) for name in ("pixels", "emotion", "usage", "row", "votes")}
+    (base / "npz").mkdir()
+    np.savez(base / "npz" / "fer2013.npz", **arrays)
+    write_folders(base / "folder", faces)
+    zip_folder(base / "csv", base / "csv.zip", "fer2013/")
+    zip_folder(base / "folder", base / "folder.zip")
+    return {path.name: path for path in sorted(base.iterdir())}
+
+
+@pytest.fixture(scope="session")
+def synthetic_root(synthetic_layouts):
+    """A folder with fer2013.csv and fer2013new.csv."""
+    return synthetic_layouts["csv"]
+
+
+@pytest.fixture
+def folder(tmp_path, synthetic_faces):
+    """A folder layout that a test may change."""
+    return write_folders(tmp_path / "faces", synthetic_faces)
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    """Files that cannot be read are tried again at once."""
+    monkeypatch.setattr("fer_zoo.data._images.PAUSE", 0)
+
+
+@pytest.fixture(scope="session")
+def real_data_root(tmp_path_factory):
+    """FER-2013 itself: where FER2013_ROOT says, or the packed copy beside the repository."""
+    if root := os.environ.get("FER2013_ROOT"):
+        return Path(root)
+    shared = [Path(__file__).parents[2] / "shared", Path("/work/shared")]
+    script = next((f / "unpack_fer2013.py" for f in shared if (f / "data/fer2013").is_dir()), None)
+    if script is None or not script.is_file():
+        pytest.skip("the real FER-2013 is not here; set FER2013_ROOT to its csv, npz or folder")
+    out = tmp_path_factory.mktemp("real")
+    subprocess.run([sys.executable, str(script), "npz", str(out)], check=True, capture_output=True)
+    return out

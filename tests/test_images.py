@@ -1,0 +1,231 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fer_zoo.errors import ImageError
+from fer_zoo.images import read_image
+
+HEIGHT, WIDTH = 20, 30
+# no two corners alike, so that every wrong orientation shows
+GRAY = (np.add.outer(np.arange(HEIGHT) * 7, np.arange(WIDTH) * 4)).astype(np.uint8)
+RGB = np.stack([GRAY, GRAY // 2, 255 - GRAY], axis=2)
+SIXTEEN = GRAY.astype(np.uint16) * 257
+
+
+def pixels(source):
+    image = read_image(source)
+    assert image.mode in ("L", "RGB")
+    return np.asarray(image)
+
+
+def saved(tmp_path, image, name, **options):
+    image.save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "A.PGM", "a.webp"])
+def test_gray_files(tmp_path, name):
+    options = {"lossless": True} if name.endswith("webp") else {}
+    image = read_image(saved(tmp_path, Image.fromarray(GRAY), name, **options))
+    assert np.array_equal(np.asarray(image.convert("L")), GRAY)
+    assert np.array_equal(np.asarray(read_image(str(tmp_path / name)).convert("L")), GRAY)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(tmp_path, orientation):
+    turn = Image.Transpose
+    # how a camera stored the scene, by the tag that it wrote (TIFF 6.0, tag 274)
+    stored = {
+        2: [turn.FLIP_LEFT_RIGHT],
+        3: [turn.ROTATE_180],
+        4: [turn.FLIP_TOP_BOTTOM],
+        5: [turn.TRANSPOSE],
+        6: [turn.ROTATE_90],
+        7: [turn.TRANSVERSE],
+        8: [turn.ROTATE_270],
+    }
+    image = Image.fromarray(GRAY)
+    for operation in stored.get(orientation, []):
+        image = image.transpose(operation)
+    exif = Image.Exif()
+    exif[274] = orientation
+    for name in ("a.png", "a.tif"):
+        assert np.array_equal(pixels(saved(tmp_path, image, name, exif=exif)), GRAY)
+    jpeg = pixels(saved(tmp_path, image, "a.jpg", exif=exif, quality=100))
+    assert np.abs(jpeg.astype(int) - GRAY).max() <= 4
+    deep = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    assert np.array_equal(pixels(saved(tmp_path, deep, "deep.png", exif=exif)), GRAY)
+
+
+def test_sixteen_bits(tmp_path):
+    image = Image.fromarray(SIXTEEN)
+    assert image.mode == "I;16"
+    for name in ("a.png", "a.tif"):
+        assert np.array_equal(pixels(saved(tmp_path, image, name)), GRAY)
+    assert np.array_equal(pixels(image), GRAY)
+    big_endian = Image.frombytes("I;16B", (WIDTH, HEIGHT), SIXTEEN.astype(">u2").tobytes())
+    assert np.array_equal(pixels(big_endian), GRAY)
+    assert np.array_equal(pixels(Image.fromarray(SIXTEEN.astype(np.int32))), GRAY)  # mode I
+    assert np.array_equal(pixels(SIXTEEN), GRAY)
+    assert np.array_equal(pixels(np.stack([SIXTEEN] * 3, axis=2))[:, :, 1], GRAY)
+
+
+def test_floats_are_in_0_to_1(tmp_path):
+    for dtype in (np.float16, np.float32, np.float64):
+        assert np.array_equal(pixels((GRAY / 255).astype(dtype)), GRAY)
+    image = Image.fromarray((GRAY / 255).astype(np.float32))
+    assert image.mode == "F"
+    assert np.array_equal(pixels(saved(tmp_path, image, "a.tif")), GRAY)
+    for dtype in (torch.float32, torch.bfloat16):
+        found = pixels(torch.from_numpy(GRAY / 255).to(dtype))
+        assert np.abs(found.astype(int) - GRAY).max() <= (0 if dtype == torch.float32 else 1)
+
+
+def test_palettes_and_black_and_white(tmp_path):
+    palette = Image.fromarray(GRAY).convert("P")
+    assert np.array_equal(pixels(saved(tmp_path, palette, "a.png"))[:, :, 0], GRAY)
+    two = Image.fromarray(GRAY > 100)
+    assert two.mode == "1"
+    expected = np.where(GRAY > 100, 255, 0)
+    assert np.array_equal(pixels(saved(tmp_path, two, "b.png")), expected)
+    assert np.array_equal(pixels(GRAY > 100), expected)
+
+
+def test_what_is_transparent_is_mid_gray(tmp_path):
+    alpha = np.full_like(GRAY, 255)
+    alpha[:, :10] = 0
+    alpha[:, 10:20] = 51
+    over = np.where(alpha == 0, 128, GRAY * 0.2 + 128 * 0.8)
+    expected = np.where(alpha == 255, GRAY, over)
+    layers = {"LA": [GRAY, alpha], "RGBA": [GRAY, GRAY, GRAY, alpha]}
+    for mode, bands in layers.items():
+        image = Image.merge(mode, [Image.fromarray(band) for band in bands])
+        found = pixels(saved(tmp_path, image, f"{mode}.png"))
+        assert np.abs(found[:, :, 0] - expected).max() <= 1
+    array = np.dstack([GRAY, GRAY, GRAY, alpha])
+    assert np.abs(pixels(array)[:, :, 2] - expected).max() <= 1
+    assert np.array_equal(pixels(torch.from_numpy(array).permute(2, 0, 1)), pixels(array))
+
+
+def test_transparent_palette_and_key_colour(tmp_path):
+    palette = Image.fromarray(GRAY).convert("P")
+    index = int(np.asarray(palette)[0, 0])
+    expected = np.where(GRAY == GRAY[0, 0], 128, GRAY)
+    for name in ("a.png", "a.gif"):
+        found = pixels(saved(tmp_path, palette, name, transparency=index))
+        assert np.abs(found[:, :, 0].astype(int) - expected).max() <= 1
+    gray = Image.fromarray(GRAY)
+    found = pixels(saved(tmp_path, gray, "key.png", transparency=int(GRAY[0, 0])))
+    assert np.array_equal(found[:, :, 0], expected)
+    steps = Image.fromarray(GRAY).convert("P")
+    alphas = bytes([0] * 50 + [255] * 206)
+    found = pixels(saved(tmp_path, steps, "bytes.png", transparency=alphas))
+    assert found[0, 0, 0] == 128
+
+
+def test_colour_and_cmyk(tmp_path):
+    colour = Image.fromarray(RGB)
+    assert np.array_equal(pixels(saved(tmp_path, colour, "a.png")), RGB)
+    cmyk = colour.convert("CMYK")
+    assert np.abs(pixels(saved(tmp_path, cmyk, "a.tif")).astype(int) - RGB).max() <= 1
+    jpeg = read_image(saved(tmp_path, Image.fromarray(GRAY).convert("CMYK"), "a.jpg", quality=100))
+    assert np.abs(np.asarray(jpeg.convert("L")).astype(int) - GRAY).max() <= 6
+    assert pixels(colour.convert("YCbCr")).shape == RGB.shape
+    assert pixels(colour.convert("HSV")).shape == RGB.shape
+
+
+def test_arrays_and_tensors():
+    for source in (
+        GRAY,
+        GRAY[:, :, None],
+        GRAY[::-1][::-1],
+        GRAY.astype(np.int64),
+        torch.from_numpy(GRAY),
+        torch.from_numpy(GRAY)[None],
+        torch.from_numpy(GRAY / 255).requires_grad_(),
+        torch.from_numpy(GRAY.astype(np.int64)),
+        Image.fromarray(GRAY),
+    ):
+        image = read_image(source)
+        assert image.mode == "L" and np.array_equal(np.asarray(image), GRAY)
+    for source in (RGB, torch.from_numpy(RGB).permute(2, 0, 1), Image.fromarray(RGB)):
+        assert np.array_equal(pixels(source), RGB)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (GRAY.astype(np.float32), "divide by 255"),
+        (GRAY / 255 - 0.5, "normalisation"),
+        (np.full((4, 4), np.nan), r"\[0, 1\]"),
+        (np.full((4, 4), np.inf), r"\[0, 1\]"),
+        (GRAY.astype(np.uint16), "8-bit values"),
+        (GRAY.astype(np.int32) * 257, "uint16"),
+        (GRAY.astype(np.int16) - 100, "uint8"),
+        (np.array([["a", "b"]]), "uint8"),
+        (GRAY.astype(complex), "uint8"),
+        (np.zeros((3, 48, 48), np.uint8), r"\(H, W, 3\)"),
+        (np.zeros((48, 48, 2), np.uint8), r"\(H, W, 3\)"),
+        (np.zeros((2, 48, 48, 3), np.uint8), r"list\(batch\)"),
+        (np.zeros(48, np.uint8), r"\(H, W, 3\)"),
+        (np.zeros((0, 48), np.uint8), "no pixels"),
+        (torch.zeros(48, 48, 3), "channels come first"),
+        (torch.zeros(2, 1, 48, 48), r"list\(batch\)"),
+        (torch.zeros(1, 0, 48), "no pixels"),
+        (Image.new("L", (0, 5)), "no pixels"),
+        (Image.fromarray(np.full((4, 4), 70000, np.int32)), "32-bit"),
+        (b"bytes", "bytes"),
+        (None, "NoneType"),
+    ],
+)
+def test_ambiguous_pixels_are_refused_with_a_way_out(source, message):
+    with pytest.raises(ImageError, match=message):
+        read_image(source)
+
+
+def test_files_that_are_no_images_are_named(tmp_path):
+    (tmp_path / "text.png").write_text("not an image")
+    (tmp_path / "empty.jpg").touch()
+    whole = io.BytesIO()
+    Image.fromarray(RGB).resize((300, 200)).save(whole, "JPEG")
+    (tmp_path / "half.jpg").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    (tmp_path / "folder.png").mkdir()
+    for name, reason in {
+        "text.png": "no image",
+        "empty.jpg": "no image",
+        "half.jpg": "damaged",
+        "folder.png": "a folder",
+        "absent.png": "no such file",
+    }.items():
+        with pytest.raises(ImageError, match=rf"{name}: .*{reason}"):
+            read_image(tmp_path / name)
+
+
+def test_flipped_bytes_never_raise_anything_else(tmp_path):
+    rng = np.random.default_rng(0)
+    for format in ("PNG", "JPEG", "TIFF", "GIF", "BMP", "WEBP"):
+        buffer = io.BytesIO()
+        Image.fromarray(RGB).save(buffer, format)
+        for _ in range(60):
+            data = bytearray(buffer.getvalue())
+            for _ in range(rng.integers(1, 9)):
+                data[rng.integers(len(data))] = rng.integers(256)
+            path = tmp_path / "a.bin"
+            path.write_bytes(bytes(data))
+            try:
+                assert read_image(path).mode in ("L", "RGB")
+            except ImageError as error:
+                assert "a.bin" in str(error)
+
+
+@pytest.mark.parametrize("limit", [599, 299])  # Pillow warns above, and raises above twice that
+def test_decompression_bombs_are_refused(tmp_path, monkeypatch, limit):
+    path = saved(tmp_path, Image.fromarray(GRAY), "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(ImageError, match=r"a\.png.*MAX_IMAGE_PIXELS"):
+        read_image(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600)
+    assert np.array_equal(pixels(path), GRAY)

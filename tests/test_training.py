@@ -1,0 +1,339 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import fer_zoo
+from fer_zoo.data import FaceDataset
+from fer_zoo.errors import ConfigError, DataError, OutputError, TrainingError
+from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.training import Trainer, list_recipes, load_config, train
+from fer_zoo.training.batches import Batches
+from fer_zoo.training.distributed import World
+from fer_zoo.training.objective import Objective
+
+CPU = World(0, 1, torch.device("cpu"))
+FAST = {
+    "batch_size": 16,
+    "epochs": 2,
+    "warmup_epochs": 0,
+    "img_sizes": [[0, 32]],
+    "precision": "float32",
+    "lr": 0.01,
+}
+
+
+def faces(n=48, seed=0):
+    """Synthetic faces whose class shows: each class has a bright bar at its own height."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.arange(n) % 7
+    images = torch.randint(0, 80, (n, 48, 48), dtype=torch.uint8, generator=generator)
+    for image, target in zip(images, targets.tolist(), strict=True):
+        image[6 * target : 6 * target + 6] = 220
+    votes = torch.zeros(n, 10, dtype=torch.uint8)
+    votes[torch.arange(n), targets] = 9
+    votes[::5] = 0
+    return FaceDataset(images=images, targets=targets, label_names=FER2013_LABELS, votes=votes)
+
+
+def run(folder, model="resnet18", n=48, **settings):
+    return train(model, (faces(n), faces(14, seed=1)), folder, **{**FAST, **settings})
+
+
+def weights(folder):
+    return fer_zoo.create_model(folder, pretrained=True).state_dict()
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def without_times(log):
+    timed = ("seconds", "images_per_second", "outside_share")
+    return [{k: v for k, v in r.items() if k not in timed} for r in log]
+
+
+def test_training_learns_and_leaves_a_model_folder(tmp_path):
+    result = run(tmp_path / "run", epochs=12, flip=0.0, erase=0.0, rotation=0.0, ema_decay=0.0)
+    assert result.finished and result.accuracy > 0.9
+    log = records(tmp_path / "run")
+    assert [r["epoch"] for r in log] == list(range(12))
+    assert log[-1]["train_loss"] < log[0]["train_loss"]
+    assert max(r["val_accuracy"] for r in log) == result.accuracy
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["label_names"] == list(FER2013_LABELS)
+    assert config["metrics"]["val"]["accuracy"] == result.accuracy
+    assert config["recipe"]["lr"] == FAST["lr"]
+    assert config["training"]["versions"]["torch"] == torch.__version__
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+    model = fer_zoo.create_model(tmp_path / "run", pretrained=True).eval()
+    assert model.label_names == FER2013_LABELS
+
+
+def test_resume_continues_to_the_same_bits(tmp_path):
+    settings = {
+        "model": "dacl", "epochs": 3, "center_loss": 0.01, "ferplus": 0.7, "ema_decay": 0.9,
+        "model_args": {"drop_rate": 0.2, "drop_path_rate": 0.1},
+    }  # fmt: skip
+    run(tmp_path / "whole", **settings)
+    config = load_config(**{**FAST, **settings})
+    (tmp_path / "broken").mkdir()
+    trainer = Trainer(config, faces(), faces(14, seed=1), tmp_path / "broken", CPU)
+    for _ in range(2):  # two epochs, then the process is gone
+        record = trainer._train_epoch(float("inf"))
+        trainer._finish_epoch({**record, **trainer._validate(), "seconds": 1.0})
+    with (tmp_path / "broken" / "log.jsonl").open("a") as file:
+        file.write('{"epoch": 2, "half": "a line of an epoch that was not finis')
+    result = train(None, (faces(), faces(14, seed=1)), tmp_path / "broken", resume=True)
+    assert result.finished
+    assert without_times(records(tmp_path / "broken")) == without_times(records(tmp_path / "whole"))
+    assert equal(weights(tmp_path / "broken"), weights(tmp_path / "whole"))
+    ends = [
+        torch.load(tmp_path / name / "last.pt", weights_only=True)["objective"]
+        for name in ("whole", "broken")
+    ]
+    assert equal(*ends)
+    assert any(key.startswith("center_loss.centers") for key in ends[0])
+    assert not any("center" in key or "votes" in key for key in weights(tmp_path / "whole"))
+
+
+def test_killed_process_resumes(tmp_path):
+    script = (
+        "import sys; sys.path[:0] = sys.argv[2:]\n"
+        "from test_training import run\n"
+        "run(__import__('pathlib').Path(sys.argv[1]), epochs=60, n=96)\n"
+    )
+    here = os.path.dirname(__file__)
+    command = [sys.executable, "-c", script, str(tmp_path / "run"), here]
+    process = subprocess.Popen(command, cwd=os.path.dirname(here))
+    while not (tmp_path / "run" / "last.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["epoch"]
+    assert 1 <= done < 60
+    config = load_config(**{**FAST, "model": "resnet18", "epochs": 60})
+    trainer = Trainer(config, faces(96), faces(14, seed=1), tmp_path / "run", CPU)
+    trainer.resume()
+    assert trainer.epoch == done == len(records(tmp_path / "run"))
+
+
+def test_time_limit_stops_resumably(tmp_path):
+    result = run(tmp_path / "run", time_limit=0.0)
+    assert not result.finished and result.best_epoch == -1
+    result = run(tmp_path / "long", epochs=400, time_limit=0.05)
+    assert not result.finished
+    assert len(records(tmp_path / "long")) == result.best_epoch + 1 or result.best_epoch >= 0
+
+
+def test_resume_refuses_other_settings(tmp_path):
+    run(tmp_path / "run", epochs=1)
+    with pytest.raises(ConfigError, match=r"lr.*0\.5"):
+        run(tmp_path / "run", epochs=1, resume=True, recipe=None, lr=0.5)
+    with pytest.raises(ConfigError, match="--resume"):
+        run(tmp_path / "run", epochs=1)
+    with pytest.raises(TrainingError, match=r"last\.pt"):
+        run(tmp_path / "none", resume=True)
+
+
+def test_damaged_checkpoint_is_refused(tmp_path):
+    run(tmp_path / "run", epochs=1)
+    path = tmp_path / "run" / "last.pt"
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(TrainingError, match="damaged"):
+        run(tmp_path / "run", resume=True)
+
+
+def test_nan_stops_with_the_step_and_keeps_the_checkpoint(tmp_path):
+    run(tmp_path / "run", epochs=1)
+    before = (tmp_path / "run" / "last.pt").read_bytes()
+    config = load_config(**{**FAST, "model": "resnet18", "epochs": 2})
+    trainer = Trainer(config, faces(), faces(14), tmp_path / "run", CPU)
+    step = trainer.step
+    trainer.step = lambda batch, update: (
+        (torch.tensor(float("nan")), torch.tensor(0)) if update == 1 else step(batch, update)
+    )
+    with pytest.raises(TrainingError, match=r"step 1 of epoch 0.*lower lr"):
+        trainer.fit()
+    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+
+
+def test_read_only_output_is_found_before_training(tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("not a folder")
+    with pytest.raises(OutputError, match="--out"):
+        run(blocker / "run")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "adam", "lr": 1e-3},
+        {"optimizer": "adamw", "lr": 1e-3, "clip_grad": 1.0},
+        {"optimizer": "momentum", "schedule": "multistep", "milestones": [1]},
+        {"mixup": 0.2, "ferplus": 0.5},
+        {"class_weights": True, "balanced": True},
+        {"freeze": True, "ema_decay": 0.0},
+        {"layer_decay": 0.7},
+        {"accumulate": 4, "channels_last": "on"},
+    ],
+    ids=lambda s: next(iter(s)),
+)
+def test_every_setting_trains(tmp_path, settings):
+    result = run(tmp_path / "run", epochs=1, **settings)
+    assert result.finished
+    assert records(tmp_path / "run")[0]["train_loss"] > 0
+
+
+def test_freezing_changes_the_classifier_alone(tmp_path):
+    run(tmp_path / "start", epochs=1)
+    start = weights(tmp_path / "start")
+    settings = {"freeze": True, "pretrained": str(tmp_path / "start"), "ema_decay": 0.0}
+    run(tmp_path / "tuned", epochs=1, **settings)
+    tuned = weights(tmp_path / "tuned")
+    changed = {key for key in start if not torch.equal(start[key], tuned[key])}
+    assert changed == {"fc.weight", "fc.bias"}
+
+
+def test_distillation_pulls_towards_the_teacher(tmp_path):
+    run(tmp_path / "teacher", epochs=1)
+    run(tmp_path / "student", epochs=1, teacher=str(tmp_path / "teacher"), distillation=1.0)
+    assert records(tmp_path / "student")[0]["train_loss"] < 1.5  # labels alone start near ln 7
+
+
+def test_accumulation_gives_the_gradient_of_the_whole_batch():
+    config = load_config(**{**FAST, "model": "alexnet", "optimizer": "momentum", "momentum": 0.0})
+    config = dataclasses.replace(config, model_args={"drop_rate": 0.0}, ema_decay=0.0)
+    after = []
+    for parts in (1, 4):
+        changed = dataclasses.replace(config, accumulate=parts)
+        trainer = Trainer(changed, faces(), faces(14), None, CPU)
+        trainer.step(next(trainer.batches.epoch(0)), 0)
+        after.append(trainer.model.state_dict())
+    for key in after[0]:
+        assert torch.allclose(after[0][key], after[1][key], atol=1e-5), key
+
+
+def test_batches_are_a_function_of_seed_and_epoch():
+    config = load_config(**FAST)
+    batches = Batches(faces(), config, CPU, (1, 48, 48), (0.5,), (0.25,))
+    first, again, later = (next(batches.epoch(e)).images for e in (3, 3, 4))
+    assert torch.equal(first, again) and not torch.equal(first, later)
+    assert first.shape == (16, 1, 32, 32)
+
+
+def test_two_processes_share_what_one_would_draw():
+    config = load_config(**FAST)
+    whole = next(Batches(faces(), config, CPU, (1, 48, 48), (0.5,), (0.25,)).epoch(0))
+    parts = [
+        next(
+            Batches(
+                faces(), config, World(rank, 2, CPU.device), (1, 48, 48), (0.5,), (0.25,)
+            ).epoch(0)
+        )
+        for rank in range(2)
+    ]
+    assert torch.equal(torch.cat([p.images for p in parts]), whole.images)
+    assert torch.equal(torch.cat([p.targets for p in parts]), whole.targets)
+
+
+def test_mixup_blends_images_labels_and_votes_alike():
+    config = load_config(**FAST, mixup=1.0, flip=0.0, ferplus=1.0)
+    batches = Batches(faces(), config, CPU, (1, 48, 48), (0.5,), (0.25,))
+    batch = next(batches.epoch(0))
+    assert torch.allclose(batch.targets.sum(1), torch.ones(16))
+    plain = dataclasses.replace(config, mixup=0.0)
+    before = next(Batches(faces(), plain, CPU, (1, 48, 48), (0.5,), (0.25,)).epoch(0))
+    share = batch.targets[0, before.targets[0]].item()
+    blended = share * before.images[0] + (1 - share) * before.images[-1]
+    if before.targets[0] != before.targets[-1]:
+        assert torch.allclose(batch.images[0], blended, atol=1e-5)
+    unknown = ~(before.voted & before.voted.flip(0))
+    assert not batch.voted[unknown].any()
+
+
+def test_torchrun_gives_the_single_process_result(tmp_path):
+    script = tmp_path / "job.py"
+    script.write_text(
+        "import sys; from pathlib import Path; sys.path[:0] = sys.argv[2:]\n"
+        "from test_training import run\n"
+        "run(Path(sys.argv[1]), 'alexnet', model_args={'drop_rate': 0.0}, optimizer='momentum')\n"
+    )
+    here = os.path.dirname(__file__)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        str(script), str(tmp_path / "two"), here,
+    ]  # fmt: skip
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.path.dirname(here)}
+    subprocess.run(command, check=True, env=env, timeout=300)
+    run(tmp_path / "one", "alexnet", model_args={"drop_rate": 0.0}, optimizer="momentum")
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for key in one:
+        assert torch.allclose(one[key], two[key], atol=1e-4), key
+    first, second = (without_times(records(tmp_path / name)) for name in ("one", "two"))
+    for a, b in zip(first, second, strict=True):
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-4)
+
+
+def test_recipes_load_and_flags_override():
+    assert "dacl" in list_recipes()
+    for name in list_recipes():
+        assert fer_zoo.is_model(load_config(name).model)
+    assert load_config("dacl", lr=0.5).lr == 0.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"learning_rate": 1}, "did you mean"),
+        ({"epochs": "ten"}, "type int"),
+        ({"epochs": 0}, "1 or more"),
+        ({"mixup": 0.2, "center_loss": 0.01}, "set one to 0"),
+        ({"precision": "half"}, "bfloat16"),
+        ({"img_sizes": [[0, 16]]}, "32"),
+        ({"batch_size": 10, "accumulate": 3}, "divide"),
+    ],
+)
+def test_wrong_settings_name_the_way_out(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(**settings)
+
+
+def test_missing_and_broken_recipes(tmp_path):
+    with pytest.raises(ConfigError, match="dacl"):
+        load_config("no-such-recipe")
+    (tmp_path / "bad.toml").write_text("lr = = 1")
+    with pytest.raises(ConfigError, match=r"bad\.toml"):
+        load_config(tmp_path / "bad.toml")
+
+
+def test_too_few_faces_and_missing_votes():
+    with pytest.raises(DataError, match="--batch-size"):
+        run("unused", n=7)
+    data = faces()
+    data.votes = None
+    with pytest.raises(ConfigError, match=r"fer2013new\.csv"):
+        Batches(data, load_config(**FAST, ferplus=0.5), CPU, (1, 48, 48), (0.5,), (0.25,))
+
+
+def test_objective_gives_the_models_own_logits():
+    config = load_config(**FAST, center_loss=0.01, ferplus=0.7)
+    model = fer_zoo.create_model("dacl")
+    objective = Objective(model, config).eval()
+    batches = Batches(faces(), config, CPU, (1, 48, 48), (0.5,), (0.25,))
+    batch = next(batches.epoch(0))
+    loss, logits = objective(batch)
+    assert torch.allclose(logits, model(batch.images), atol=1e-5)
+    assert loss.ndim == 0 and loss > 0
