@@ -90,8 +90,14 @@ class DACL(SmallFaceResNet):
 
 @register_model
 def fer_dacl(pretrained: bool = False, **kwargs: Any) -> nn.Module:
-    """DACL for 48-pixel faces."""
-    return build(DACL, "fer_dacl", pretrained, feature_cfg={"feature_cls": "getter"}, **kwargs)
+    """DACL for 48-pixel faces, 48 channels wide at the first stage; last map 3x3."""
+    return build(
+        DACL,
+        "fer_dacl",
+        pretrained,
+        feature_cfg={"feature_cls": "getter"},
+        **{"channels": (48, 96, 192, 384)} | kwargs,
+    )
 
 
 @register_model

@@ -30,7 +30,12 @@ from fer_zoo.training.checkpoint import (
 )
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
-from fer_zoo.training.hardware import describe_hardware, gains_from_bfloat16, versions
+from fer_zoo.training.hardware import (
+    describe_hardware,
+    gains_from_bfloat16,
+    gains_from_channels_last,
+    versions,
+)
 from fer_zoo.training.objective import Batch, Objective, class_weights
 
 
@@ -100,6 +105,7 @@ class Trainer:
         config, gains = self.config, gains_from_bfloat16(self.world.device)
         self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and gains)
         self.memory_format = torch.contiguous_format
+        gains = gains_from_channels_last(self.world.device)
         if config.channels_last == "on" or (config.channels_last == "auto" and gains):
             self.memory_format = torch.channels_last
         self.model.to(memory_format=self.memory_format)
