@@ -16,7 +16,7 @@ OpenCV 4.14 Haar default                77.2 %   51.5 %  9 boxes    47 ms
 scikit-image 0.26 LBP cascade           64.8 %   28.5 %  1 box      113 ms
 ======================================  =======  ======  =========  =====
 
-(MTCNN with a score of 0.9 and more; ``benchmarks/face_detectors.py --data fer2013.npz``.)
+(MTCNN with a score of 0.9 and more; ``examples/compare_face_detectors.py --data fer2013.npz``.)
 facenet-pytorch is as good but pins torch < 2.3; OpenCV 5 has no Haar cascades any more; OpenCV's
 YuNet needs a file that is in no wheel. Many of the faces missed are in profile or covered by hands.
 """

@@ -147,8 +147,8 @@ def test_info(capsys, run_folder):
     assert main(["info", "resnet18", "--json"]) == 0
     info = json.loads(capsys.readouterr().out)
     layers = {layer["name"]: layer for layer in info["layers"]}
-    assert layers["conv1"]["output"] == [64, 24, 24] and layers["layer4.1"]["output"] == [512, 3, 3]
-    assert layers["fc"]["output"] == [7] and layers["fc"]["params"] == 512 * 7 + 7
+    assert layers["conv1"]["output"] == [48, 24, 24] and layers["layer4.1"]["output"] == [384, 3, 3]
+    assert layers["fc"]["output"] == [7] and layers["fc"]["params"] == 384 * 7 + 7
     assert sum(layer["params"] for layer in info["layers"]) == info["params"]
     assert info["label_names"] == list(FER2013_LABELS) and info["weights"] == {}
     assert main(["info", run_folder]) == 0

@@ -35,6 +35,7 @@ def ferplus_targets(votes: Tensor, rule: str) -> tuple[Tensor, Tensor]:
         DataError: If there is no such rule.
 
     Example:
+        >>> import torch
         >>> votes = torch.tensor([[6, 0, 0, 3, 1, 0, 0, 0, 0, 0]])
         >>> ferplus_targets(votes, "soft")[0][0, :4]
         tensor([0.6667, 0.0000, 0.0000, 0.3333])

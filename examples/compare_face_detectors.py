@@ -6,7 +6,7 @@ if a box has its centre in the middle half of the face and a side of 0.4 to 1.3 
 every other box is a false alarm. Also: scikit-image's astronaut, its photographs without people
 as they are, and its 100 faces of Labeled Faces in the Wild, enlarged to 100 pixels.
 
-Run it as ``python benchmarks/face_detectors.py --data fer2013.npz``; candidates that are not
+Run it as ``python examples/compare_face_detectors.py --data fer2013.npz``; candidates that are not
 installed are left out.
 """
 

