@@ -103,7 +103,9 @@ def _random_faces(config: TrainConfig) -> tuple[FaceDataset, FaceDataset]:
 
 def _time_training(trainer: Trainer, steps: int, device: torch.device) -> tuple[float, float]:
     """Returns the median seconds of a whole step, and of its computing part."""
-    whole, computing, update = [], [], 0
+    whole: list[float] = []
+    computing: list[float] = []
+    update = 0
     trainer.wrapped.train()
     while len(whole) < steps + 3:
         batches = trainer.batches.epoch(update)

@@ -236,7 +236,8 @@ class Trainer:
         """
         self._teach(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss, correct = torch.zeros((), device=self.world.device), 0
+        loss = torch.zeros((), device=self.world.device)
+        correct = torch.zeros((), dtype=torch.long, device=self.world.device)
         for part in batch.chunks(self.config.accumulate):
             with self._autocast():
                 part_loss, logits = self.wrapped(part)
@@ -278,9 +279,8 @@ class Trainer:
         model = self.model if self.ema is None else self.ema.module
         model.eval()
         loss = correct = 0.0
-        for images, targets in zip(
-            self.val_images.split(256), self.val_targets.split(256), strict=True
-        ):
+        batches = (torch.split(part, 256) for part in (self.val_images, self.val_targets))
+        for images, targets in zip(*batches, strict=True):
             x = prepare(images, **self.input).contiguous(memory_format=self.memory_format)
             with self._autocast():
                 logits = model(x).float()

@@ -51,6 +51,8 @@ class Objective(nn.Module):
         a :class:`Batch` -> (loss, logits (N, num_classes))
     """
 
+    class_weights: Tensor | None
+
     def __init__(
         self, model: nn.Module, config: TrainConfig, class_weights: Tensor | None = None
     ) -> None:

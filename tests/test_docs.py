@@ -1,0 +1,68 @@
+"""README and docs: generated parts are up to date, links lead somewhere, commands exist."""
+
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fer_zoo
+from fer_zoo.cli import build_parser
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="no docs beside the tests")
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_generated_parts_are_up_to_date():
+    command = [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_generated_parts_hold_tables(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    for page in runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]:
+        text = (ROOT / page).read_text()
+        found = re.findall(r"<!-- generated: .*? -->\n(.*?)<!-- end -->", text, re.DOTALL)
+        assert found and all("|--:|" in block and "`dacl`" in block for block in found), page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text().replace("\n", " "))
+    wrong = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_parse_and_use_public_names(page):
+    for block in blocks(page, "python"):
+        compile(block, str(page), "exec")
+        for name in re.findall(r"\bfer_zoo\.(\w+)", block):
+            assert hasattr(fer_zoo, name), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_parse(page):
+    for block in blocks(page, "console"):
+        for line in block.splitlines():
+            command = line.split("   #")[0].split(" > ")[0]
+            if command.startswith("fer-zoo "):
+                build_parser().parse_args(shlex.split(command)[1:])
+
+
+def test_every_model_and_shipped_weight_is_described():
+    text = (ROOT / "docs" / "models.md").read_text()
+    for name in fer_zoo.list_models():
+        assert f"| `{name}` |" in text
+    for name in fer_zoo.list_models(pretrained=True):
+        assert (ROOT / "docs" / "model_cards" / f"{name}.md").is_file()
+        assert f"## {fer_zoo.__version__}" in (ROOT / "CHANGELOG.md").read_text()
