@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from fer_zoo.errors import ConfigError
@@ -49,6 +51,8 @@ class World:
             return module
         if self.device.type == "cuda":
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+        else:
+            share_norms(module)
         return DistributedDataParallel(module)
 
     def mean(self, value: Tensor) -> Tensor:
@@ -61,6 +65,69 @@ class World:
     def any(self, flag: bool) -> bool:
         """Says whether the flag is set in any process."""
         return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0)
+
+
+class _Sum(torch.autograd.Function):
+    """Sums a tensor over the processes; so does the backward pass with its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        total = grad.clone()
+        dist.all_reduce(total)
+        return total
+
+
+class SharedBatchNorm(_BatchNorm):
+    """Batch normalisation by the statistics of all processes, where torch's own wants a GPU.
+
+    Shape:
+        (N, C, ...) -> the same
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises; in eval by the running statistics."""
+        if not self.training or not dist.is_initialized():
+            return super().forward(x)
+        dims = [0, *range(2, x.ndim)]
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        n = dist.get_world_size() * x.numel() // x.shape[1]  # every process has as many
+        values = x.float()
+        mean = _Sum.apply(values.sum(dims)) / n
+        centered = values - mean.view(shape)
+        variance = _Sum.apply(centered.square().sum(dims)) / n
+        with torch.no_grad():
+            for running, now in (
+                (self.running_mean, mean),
+                (self.running_var, variance * n / (n - 1)),
+            ):
+                if running is not None and self.momentum is not None:
+                    running.lerp_(now.to(running.dtype), self.momentum)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked += 1
+        scale = (variance + self.eps).rsqrt() * self.weight
+        normal: Tensor = centered * scale.view(shape) + self.bias.view(shape)
+        return normal.to(x.dtype)
+
+
+def share_norms(module: nn.Module) -> None:
+    """Lets all batch norms of a module share their statistics, keeping their parameters."""
+    for name, child in module.named_children():
+        if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            shared = SharedBatchNorm(child.num_features, child.eps, child.momentum)
+            shared.load_state_dict(child.state_dict())
+            shared.weight, shared.bias = child.weight, child.bias
+            setattr(module, name, shared.train(child.training))
+        else:
+            share_norms(child)
 
 
 @contextmanager

@@ -118,7 +118,9 @@ class Trainer:
         self.objective = Objective(model, config, weights).to(self.world.device)
         if config.freeze:
             head = model.get_classifier(name_only=True)
-            freeze(model, [name for name, _ in model.named_children() if name != head])
+            body = [name for name, _ in model.named_children() if name != head]
+            # timm's frozen norms lack a buffer; ours stay in eval mode instead
+            freeze(model, body, include_bn_running_stats=False)
         self.wrapped = self.world.wrap(self.objective)
         self.ema = (
             ModelEmaV3(model, config.ema_decay, use_warmup=True) if config.ema_decay else None
