@@ -64,8 +64,10 @@ def without_times(log):
 
 
 def test_training_learns_and_leaves_a_model_folder(tmp_path):
-    result = run(tmp_path / "run", epochs=12, flip=0.0, erase=0.0, rotation=0.0, ema_decay=0.0)
-    assert result.finished and result.accuracy > 0.9
+    still = dict.fromkeys(("flip", "erase", "rotation", "shift", "scale", "ema_decay"), 0.0)
+    settings = {"img_sizes": [], "model_args": {"drop_rate": 0.0}, **still}
+    result = run(tmp_path / "run", "alexnet", epochs=12, **settings)
+    assert result.finished and result.accuracy > 0.7  # chance is 1 in 7
     log = records(tmp_path / "run")
     assert [r["epoch"] for r in log] == list(range(12))
     assert log[-1]["train_loss"] < log[0]["train_loss"]
