@@ -20,6 +20,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         write(partial)
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o666 & ~mask)  # safetensors lets nobody but the owner read
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)

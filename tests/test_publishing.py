@@ -22,6 +22,13 @@ from fer_zoo.publishing import embed_weights, from_pretrained, save_pretrained
 PACKAGE = Path(fer_zoo.__file__).parent
 
 
+def test_files_are_readable_as_any_other(tmp_path):
+    save_pretrained(tiny(), tmp_path / "a")
+    (tmp_path / "other").touch()
+    modes = {path.stat().st_mode for path in [*(tmp_path / "a").iterdir(), tmp_path / "other"]}
+    assert len(modes) == 1
+
+
 def config_of(folder):
     return json.loads((folder / "config.json").read_text())
 
