@@ -115,6 +115,7 @@ def model_card(name: str) -> str:
         "",
         "```python",
         "import fer_zoo",
+        "",
         f'predictor = fer_zoo.Predictor("{model}")',
         'print(predictor("face.png").label)',
         "```",
