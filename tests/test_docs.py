@@ -54,7 +54,7 @@ def test_python_blocks_parse_and_use_public_names(page):
 def test_commands_parse(page):
     for block in blocks(page, "console"):
         for line in block.splitlines():
-            command = line.split("   #")[0].split(" > ")[0]
+            command = re.split(r"\s+#|\s>\s", line)[0]
             if command.startswith("fer-zoo "):
                 build_parser().parse_args(shlex.split(command)[1:])
 
