@@ -103,8 +103,6 @@ def model_card(name: str) -> str:
     model, _ = name.split(".")
     training, recipe, m = record["training"], record["recipe"], result["metrics"]
     votes = " and the FER+ votes of the same faces as a second head" if recipe["ferplus"] else ""
-    runs = [json.loads(p.read_text()) for p in sorted(RESULTS.glob(f"{name}-run*.json"))]
-    runs.append(record)
     lines = [
         "---",
         "license: apache-2.0",
@@ -162,7 +160,7 @@ def model_card(name: str) -> str:
         f"From scratch on {training['training_faces']:,} Training faces of FER-2013 (without those",
         f"that are blank or equal a face of a later part), with their labels{votes}.",
         "",
-        *(line for i, run in enumerate(runs, 1) for line in run_lines(i, run)),
+        *run_lines(record),
         "## Limits",
         "",
         "Gray faces of 48x48 pixels from web searches of about 2013; people agree with their",
@@ -178,18 +176,13 @@ def model_card(name: str) -> str:
     return "\n".join(lines)
 
 
-def run_lines(number: int, run: dict[str, Any]) -> list[str]:
-    """Describes one run of those that made weights, each from the best epoch of the last.
-
-    Args:
-        number: Its place among them, from 1.
-        run: What it left in config.json, or the record of the weights.
-    """
+def run_lines(run: dict[str, Any]) -> list[str]:
+    """Describes the run that made weights, from their record."""
     training, recipe = run["training"], run["recipe"]
     versions = ", ".join(f"{k} {v}" for k, v in training["versions"].items())
     kind = "bfloat16" if training["bfloat16"] else "float32"
     return [
-        f"Run {number}: best epoch {training['epochs']} of {recipe['epochs']}, after "
+        f"Best epoch {training['epochs']} of {recipe['epochs']}, after "
         f"{training['hours']:.2f} hours on {training['hardware']}, {kind}, seed {recipe['seed']},",
         f"{versions}. Accuracy on PublicTest: {percent(run['metrics']['val'])} %.",
         f"Command: `{_command(training['command'])}`",
