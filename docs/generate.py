@@ -147,6 +147,9 @@ def model_card(name: str) -> str:
             }.items()
         ),
         "",
+        f"`Predictor` divides logits by {record['temperature']}, the temperature fitted on",
+        "PublicTest; the figures above are without it.",
+        "",
         "| class | precision % | recall % | F1 % | faces |",
         "|---|--:|--:|--:|--:|",
         *(

@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fer_zoo.models import create_model, is_model, list_models, model_entrypoint
+from fer_zoo.models import Ensemble, create_model, is_model, list_models, model_entrypoint
 
 if TYPE_CHECKING:
     from fer_zoo.data import FER2013, FaceFolder, FERPlus, create_transform
@@ -44,6 +44,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "FER2013",
+    "Ensemble",
     "FERPlus",
     "FaceFolder",
     "Prediction",

@@ -166,7 +166,8 @@ def evaluate(
     """Evaluates a model on every face of a split; none is left out, leaked or not.
 
     Args:
-        model: A name (``"dacl"``), a folder that training wrote, or a model of fer_zoo.
+        model: A name (``"dacl"``), a folder that training wrote, several of these with commas
+            between (``"dacl,vgg"``) for an ensemble, or a model of fer_zoo.
         data: Where FER-2013 lies, in any layout; or a data set whose labels have the same names.
         split: ``"train"``, ``"val"`` (PublicTest) or ``"test"`` (PrivateTest).
         flip: Adds the figures of two views, the faces and their mirror images.

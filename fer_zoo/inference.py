@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fer_zoo.errors import ConfigError
-from fer_zoo.models import create_model
+from fer_zoo.models import Ensemble, create_model
 from fer_zoo.models._weights import CONFIG_NAME, weights_record
 
 
@@ -35,7 +35,8 @@ def load_model(
     """Loads a model with its weights, or takes one as it is, in eval mode.
 
     Args:
-        model: A name, a folder that training wrote, or a model of fer_zoo.
+        model: A name, a folder that training wrote, several of these with commas between for an
+            ensemble, or a model of fer_zoo.
         device: Where to compute; a module without it stays where it is.
 
     Returns:
@@ -51,7 +52,11 @@ def load_model(
         ready: Any = model
     else:
         place = choose_device(device)
-        ready = create_model(model, pretrained=True)
+        names = [part.strip() for part in str(model).split(",")]
+        if len(names) > 1 and not Path(model).is_dir():
+            ready = Ensemble(names)
+        else:
+            ready = create_model(model, pretrained=True)
     if not getattr(ready, "label_names", ()) or not getattr(ready, "pretrained_cfg", None):
         raise ConfigError(
             f"{type(ready).__name__} has no label_names or no pretrained_cfg: make it with "
@@ -67,8 +72,11 @@ def provenance(model: Any) -> dict[str, Any]:
         model: A model of fer_zoo.
 
     Returns:
-        ``sha256``, ``recipe``, ``metrics`` and ``training``, as far as known.
+        ``sha256``, ``recipe``, ``metrics``, ``temperature`` and ``training``, as far as known; of
+        an ensemble, a list of ``sha256``.
     """
+    if isinstance(model, Ensemble):
+        return {"sha256": [provenance(member).get("sha256") for member in model.members]}
     file = model.pretrained_cfg.get("file")
     if not file:
         return {}
@@ -76,7 +84,11 @@ def provenance(model: Any) -> dict[str, Any]:
     if not path.is_dir():
         return weights_record(path.stem) or {}
     config = json.loads((path / CONFIG_NAME).read_text())
-    known = {key: config[key] for key in ("recipe", "metrics", "training") if key in config}
+    known = {
+        key: config[key]
+        for key in ("recipe", "metrics", "temperature", "training")
+        if key in config
+    }
     if "weights_sha256" in config:
         known["sha256"] = config["weights_sha256"]
     return known

@@ -56,8 +56,9 @@ class Predictor:
     A face's result depends on no other face; batches only make it faster.
 
     Args:
-        model: A name (``"dacl"``), a folder that training wrote, or a model of fer_zoo, which is
-            put into eval mode.
+        model: A name (``"dacl"``), a folder that training wrote, several of these with commas
+            between (``"dacl,vgg"``) for an ensemble, or a model of fer_zoo, which is put into eval
+            mode.
         device: Where to compute; CUDA where there is one.
         batch_size: Faces per forward pass.
         detect: Whether images are whole photographs whose faces must be found; or the
@@ -184,7 +185,8 @@ class Predictor:
     def _probabilities(self, batch: Tensor) -> Tensor:
         """(n, C, H, W) -> (n, num_classes); the one place where logits become probabilities."""
         logits: Tensor = self.model(batch.to(self.device))
-        return logits.float().softmax(dim=1).cpu()
+        calibrated: Tensor = logits.float() / self.model.temperature
+        return calibrated.softmax(dim=1).cpu()
 
     def _prediction(self, row: list[float], box: Box | None, path: str | None) -> Prediction:
         best = max(range(len(row)), key=row.__getitem__)

@@ -61,6 +61,7 @@ def save_pretrained(
     root: dict[str, Any] = {
         "label_names": names,
         "weights_sha256": file_sha256(folder / WEIGHTS_NAME),
+        "temperature": traits.temperature,
         "pretrained_cfg": {"label_names": names, "num_classes": traits.num_classes},
         **(config or {}),
     }
@@ -146,13 +147,17 @@ def push_to_hub(
     return str(commit.commit_url)
 
 
-def embed_weights(run: str | Path, name: str, metrics: dict[str, Any]) -> Path:
+def embed_weights(
+    run: str | Path, name: str, metrics: dict[str, Any], temperature: float = 1.0
+) -> Path:
     """Ships a run's best weights: float16 in the package, and on its record.
 
     Args:
         run: A folder that training wrote.
         name: Architecture and tag, such as ``"dacl.fer2013"``; without tag the default one.
         metrics: What was measured on each split; joins what the run's config.json holds.
+        temperature: What calibrates their probabilities, see
+            :func:`fer_zoo.calibration.fit_temperature`.
 
     Returns:
         The file inside the package.
@@ -185,6 +190,7 @@ def embed_weights(run: str | Path, name: str, metrics: dict[str, Any]) -> Path:
         "sha256": file_sha256(path),
         "architecture": architecture,
         "tag": tag,
+        "temperature": temperature,
         "recipe": config.get("recipe", {}),
         "metrics": {**config.get("metrics", {}), **metrics},
         "training": config.get("training", {}),

@@ -18,7 +18,7 @@ LEVELS = (
     ("labels", "errors"),
     ("files", "images", "layers"),
     ("models", "data"),
-    ("losses", "metrics", "detection", "inference", "publishing", "plots"),
+    ("losses", "metrics", "calibration", "detection", "inference", "publishing", "plots"),
     ("tables", "summary", "training"),
     ("evaluation", "predictor", "benchmark"),
     ("fer_zoo",),

@@ -15,6 +15,7 @@ import fer_zoo
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.models._weights import weights_record
 from fer_zoo.publishing import from_pretrained, save_pretrained
+from fer_zoo.summary import count_macs
 
 NAMES = fer_zoo.list_models()
 NATIVE = [name for name in NAMES if not name.endswith("_224")]
@@ -46,10 +47,10 @@ def faces(n=2, size=48, channels=1, seed=1):
     return torch.randn(n, channels, *size, generator=torch.Generator().manual_seed(seed))
 
 
-def test_the_eight_models_and_their_twins():
+def test_the_eight_models_and_their_twins_and_the_small_one():
     native = "alexnet cnn_transformer dacl resnet18 resnet50 transfer transfer_concat vgg".split()
-    assert native == NATIVE
-    assert sorted([*native, *(f"{name}_224" for name in native)]) == NAMES
+    assert NATIVE == [*native, "vgg_small"]
+    assert sorted([*NATIVE, *(f"{name}_224" for name in native)]) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -127,7 +128,7 @@ def test_reset_classifier(name):
     assert model.num_classes == 0 and model.label_names == () and torch.equal(model(x), pooled)
     model.reset_classifier(0, "")
     assert torch.equal(model(x), features)
-    if name in ("alexnet", "vgg"):
+    if name.startswith(("alexnet", "vgg")):
         model.reset_classifier(4, "max")
         assert model(x).shape == (2, 4)
 
@@ -184,7 +185,9 @@ def test_intermediates(name):
     for found, info in zip(maps, model.feature_info, strict=True):
         side = -(-44 // info["reduction"])
         assert found.shape[:2] == (2, info["num_chs"])
-        assert all(abs(s - side) <= (name in ("alexnet", "vgg")) for s in found.shape[2:]), info
+        assert all(abs(s - side) <= name.startswith(("alexnet", "vgg")) for s in found.shape[2:]), (
+            info
+        )
         model.get_submodule(info["module"])
     some = model.forward_intermediates(x, [1, -1], intermediates_only=True)
     assert [torch.equal(a, b) for a, b in zip(some, (maps[1], maps[-1]), strict=True)] == [True] * 2
@@ -300,7 +303,7 @@ def test_drop_rate(name):
     assert torch.equal(model.forward_head(features), model.forward_head(features))
 
 
-@pytest.mark.parametrize("name", [n for n in NATIVE if n not in ("alexnet", "vgg")])
+@pytest.mark.parametrize("name", [n for n in NATIVE if not n.startswith(("alexnet", "vgg"))])
 def test_drop_path_rate_grows_with_depth(name):
     model = fer_zoo.create_model(name, drop_path_rate=0.2)
     rates = [m.drop_prob for m in model.modules() if isinstance(m, DropPath)]
@@ -387,10 +390,16 @@ def test_the_reports_geometry(name, millions):
 def test_sizes_fit_the_wheel():
     """Float16 megabytes of what is shipped."""
     limits = {"alexnet": 10, "vgg": 14, "resnet18": 23, "resnet50": 12, "transfer": 14,
-              "transfer_concat": 14, "dacl": 23.5, "cnn_transformer": 8}  # fmt: skip
+              "transfer_concat": 14, "dacl": 23.5, "cnn_transformer": 8,
+              "vgg_small": 5}  # fmt: skip
     for name, limit in limits.items():
         size = sum(v.numel() * 2 for v in shared(name).state_dict().values()) / 1e6
         assert size <= limit, name
+
+
+def test_the_small_model_is_fast():
+    model = fer_zoo.create_model("vgg_small", device="meta")
+    assert count_macs(model, (1, 48, 48)) < 90e6
 
 
 SHIPPED = fer_zoo.list_models(pretrained=True) or [

@@ -16,7 +16,11 @@ def register(subparsers: Any) -> None:
         epilog="Example: fer-zoo evaluate dacl --data fer2013.csv --split val --flip --out results "
         "--plots",
     )
-    parser.add_argument("model", help="model name, or a folder that training wrote (runs/dacl)")
+    parser.add_argument(
+        "model",
+        help="model name, or a folder that training wrote (runs/dacl); several with commas are "
+        "evaluated as an ensemble (dacl,vgg)",
+    )
     parser.add_argument(
         "--data", required=True, metavar="DIR", help="FER-2013, in any layout: a folder or a file"
     )

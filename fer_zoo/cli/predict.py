@@ -29,7 +29,9 @@ def register(subparsers: Any) -> None:
         "paths", nargs="+", metavar="PATH", help="files, globs, or folders (searched recursively)"
     )
     parser.add_argument(
-        "--model", default="dacl", help="model name, or a folder that training wrote (dacl)"
+        "--model",
+        default="dacl",
+        help="model name, or a folder that training wrote; several with commas average (dacl)",
     )
     parser.add_argument(
         "--detect", action="store_true", help="find faces first; needs fer_zoo[detect]"

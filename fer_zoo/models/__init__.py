@@ -1,6 +1,7 @@
 """The models. Each registers ``fer_<name>`` with timm; here it is ``<name>``."""
 
 from fer_zoo.models._registry import create_model, is_model, list_models, model_entrypoint
+from fer_zoo.models.ensemble import Ensemble
 from fer_zoo.models.fer_alexnet import AlexNet
 from fer_zoo.models.fer_alexnet import fer_alexnet as alexnet
 from fer_zoo.models.fer_alexnet import fer_alexnet_224 as alexnet_224
@@ -23,12 +24,14 @@ from fer_zoo.models.fer_transfer import fer_transfer_concat_224 as transfer_conc
 from fer_zoo.models.fer_vgg import VGG
 from fer_zoo.models.fer_vgg import fer_vgg as vgg
 from fer_zoo.models.fer_vgg import fer_vgg_224 as vgg_224
+from fer_zoo.models.fer_vgg import fer_vgg_small as vgg_small
 
 __all__ = [
     "DACL",
     "VGG",
     "AlexNet",
     "CNNTransformer",
+    "Ensemble",
     "SmallFaceResNet",
     "TransFER",
     "TransFERConcat",
@@ -52,4 +55,5 @@ __all__ = [
     "transfer_concat_224",
     "vgg",
     "vgg_224",
+    "vgg_small",
 ]

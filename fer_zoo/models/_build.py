@@ -15,6 +15,7 @@ from fer_zoo.models._weights import (
     check_state_dict,
     is_embedded,
     recorded_weights,
+    saved_temperature,
     verify_weights_file,
     weights_record,
 )
@@ -71,6 +72,7 @@ def build(
     def strict(state_dict: dict[str, Any], model: Any) -> dict[str, Any]:
         return check_state_dict(filter_fn(state_dict, model) if filter_fn else state_dict, model)
 
+    temperature = 1.0
     if pretrained:
         cfg, overlay = kwargs.get("pretrained_cfg"), kwargs.get("pretrained_cfg_overlay")
         resolved = timm.models.resolve_pretrained_cfg(variant, cfg, overlay)
@@ -81,7 +83,9 @@ def build(
                 f"{variant.removeprefix(PREFIX)} has no pretrained weights; there are "
                 f"{names or 'none yet'}. Train it, and give the folder that training writes"
             )
-        verify_weights_file(source, kwargs.get("cache_dir"))  # before timm opens it
+        # before timm opens it
+        verified = verify_weights_file(source, kwargs.get("cache_dir"))
+        temperature = saved_temperature(verified) if verified else 1.0
     model: nn.Module = build_model_with_cfg(
         model_cls,
         variant,
@@ -91,6 +95,8 @@ def build(
         **kwargs,
     )
     _describe(model, kwargs)
+    if temperature != 1 and getattr(model, "num_classes", 0) == resolved.num_classes:
+        model.temperature = temperature  # type: ignore[assignment]
     return model
 
 

@@ -21,12 +21,15 @@ class Labelled:
     """
 
     label_names: tuple[str, ...] = ()
+    #: What logits are divided by before the softmax, so that confidence is calibrated.
+    temperature: float = 1.0
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Starts a new classifier; its classes are named class_0, class_1 ..."""
         parent: Any = super()
         parent.reset_classifier(num_classes, global_pool)
         self.label_names = generic_label_names(num_classes)
+        self.temperature = 1.0
 
 
 class _Headed(nn.Module):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,22 @@ def verify_weights_file(
             "copy or train it again"
         )
     return path
+
+
+def saved_temperature(path: Path) -> float:
+    """Returns the calibration temperature on record of verified weights; 1 where there is none.
+
+    Raises:
+        WeightsError: If the record holds no positive number.
+    """
+    if path.name == WEIGHTS_NAME:
+        record = read_config(path.parent) if (path.parent / CONFIG_NAME).is_file() else {}
+    else:
+        record = weights_record(path.stem) or {}
+    value = record.get("temperature", 1.0)
+    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise WeightsError(f"{path}: the temperature on record is {value!r}, not a positive number")
+    return float(value)
 
 
 def _may_differ(key: str, tensor: Tensor, saved: Tensor | None, model: Any) -> bool:

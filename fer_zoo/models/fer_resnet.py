@@ -31,11 +31,14 @@ class SmallFaceResNet(Labelled, ResNet):
 
     The standard stem (7x7, stride 4 with its pool) leaves one position of a 48-pixel face at the
     last stage; this one has stride 2, so that the last stage has stride 16 and 3x3 positions.
+    Unlike timm's, blocks do not start as identities: from scratch on FER-2013 those learnt nothing
+    in the first epochs (docs/training.md).
 
     Args:
         *args: Block and depths, as for timm's ResNet.
         in_chans: Input channels.
         small_stem: False gives the standard stem, for 224 pixels.
+        zero_init_last: Whether the last norm of each block starts at 0.
         **kwargs: Further arguments of timm's ResNet.
 
     Shape:
@@ -50,8 +53,15 @@ class SmallFaceResNet(Labelled, ResNet):
         torch.Size([2, 512, 3, 3])
     """
 
-    def __init__(self, *args: Any, in_chans: int = 1, small_stem: bool = True, **kwargs: Any):
-        super().__init__(*args, in_chans=in_chans, **kwargs)
+    def __init__(
+        self,
+        *args: Any,
+        in_chans: int = 1,
+        small_stem: bool = True,
+        zero_init_last: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, in_chans=in_chans, zero_init_last=zero_init_last, **kwargs)
         if not small_stem:
             return
         weight: Tensor = self.conv1.weight  # type: ignore[has-type]

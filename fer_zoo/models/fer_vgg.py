@@ -21,6 +21,7 @@ def _cfg(**kwargs: Any) -> dict[str, Any]:
 default_cfgs = generate_default_cfgs(
     {
         "fer_vgg.fer2013": _cfg(file=weights_path("fer_vgg.fer2013")),
+        "fer_vgg_small.fer2013": _cfg(file=weights_path("fer_vgg_small.fer2013")),
         "fer_vgg_224": _cfg(input_size=(1, 224, 224), pool_size=(14, 14)),
     }
 )
@@ -40,6 +41,8 @@ class VGG(StagedConvNet):
         grid: Side of the grid that the last map is pooled to.
         hidden: Widths of the two hidden linear layers.
         drop_rate: Dropout of the linear layers.
+        stem_stride: Stride of the first convolution.
+        last_pool: Whether the last stage ends in a max-pool too.
 
     Shape:
         (N, in_chans, H, W) -> (N, num_classes)
@@ -60,17 +63,23 @@ class VGG(StagedConvNet):
         grid: int = 3,
         hidden: Sequence[int] = (384, 384),
         drop_rate: float = 0.5,
+        stem_stride: int = 1,
+        last_pool: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         dd: dict[str, Any] = {"device": device, "dtype": dtype}
-        stages = [
-            nn.Sequential(
-                conv_layer(before, width, **dd), conv_layer(width, width, **dd), nn.MaxPool2d(2)
-            )
-            for before, width in pairwise((in_chans, *channels))
-        ]
-        reductions = [2 ** (i + 1) for i in range(len(channels))]
+        stages = []
+        for i, (before, width) in enumerate(pairwise((in_chans, *channels))):
+            layers: list[nn.Module] = [
+                conv_layer(before, width, stride=1 if i else stem_stride, **dd),
+                conv_layer(width, width, **dd),
+            ]
+            if last_pool or i < len(channels) - 1:
+                layers.append(nn.MaxPool2d(2))
+            stages.append(nn.Sequential(*layers))
+        reductions = [stem_stride * 2 ** (i + 1) for i in range(len(channels))]
+        reductions[-1] //= 1 if last_pool else 2
         head = {"grid": grid, "hidden": hidden, "drop_rate": drop_rate}
         super().__init__(
             stages, channels, reductions, num_classes, global_pool=global_pool, **head, **dd
@@ -89,9 +98,17 @@ def fer_vgg(pretrained: bool = False, **kwargs: Any) -> nn.Module:
 
 
 @register_model
+def fer_vgg_small(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """A small fast VGG for 48-pixel faces: stride 2 at once, global pool; last map 3x3."""
+    args = {"channels": (48, 128, 256, 256), "grid": 1, "hidden": (), "drop_rate": 0.2}
+    stem = {"stem_stride": 2, "last_pool": False}
+    return _vgg("fer_vgg_small", pretrained, **args | stem | kwargs)
+
+
+@register_model
 def fer_vgg_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
     """VGG with wide linear layers on a 7x7 grid, 224 pixels."""
     return _vgg("fer_vgg_224", pretrained, **{"grid": 7, "hidden": (4096, 4096)} | kwargs)
 
 
-__all__ = ["VGG", "fer_vgg", "fer_vgg_224"]
+__all__ = ["VGG", "fer_vgg", "fer_vgg_224", "fer_vgg_small"]

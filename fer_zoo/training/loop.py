@@ -85,6 +85,7 @@ class Trainer:
             label_names=train_set.label_names,
             **config.model_args,
         ).to(world.device)
+        model.temperature = 1.0  # what calibrated the weights it starts from no longer holds
         self.model = model
         cfg = model.pretrained_cfg
         self.input = {"img_size": cfg["input_size"][-1], "mean": cfg["mean"], "std": cfg["std"]}

@@ -1,0 +1,94 @@
+"""Several models as one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fer_zoo.errors import ConfigError
+from fer_zoo.labels import label_indices
+from fer_zoo.models._registry import create_model
+
+_INPUT = ("input_size", "mean", "std", "interpolation")
+
+
+class Ensemble(nn.Module):
+    """The mean of several models' calibrated probabilities.
+
+    Each member's logits are divided by its ``temperature`` (Guo et al. 2017, arXiv:1706.04599)
+    before the softmax, so that an overconfident member does not outvote the others. The result is
+    the logarithm of the mean: its softmax is the mean itself, and it goes wherever a model's logits
+    go, :class:`fer_zoo.Predictor` and :func:`fer_zoo.evaluate` included.
+
+    Args:
+        members: Names, folders that training wrote, or models of fer_zoo; names and folders are
+            loaded with their weights. Labels may come in any order: the first member's is kept.
+
+    Attributes:
+        label_names: Names of the classes, as the first member orders them.
+        pretrained_cfg: The members' common preprocessing.
+        temperature: 1: the members are calibrated.
+
+    Raises:
+        ConfigError: If there is no member, or members differ in their labels or preprocessing.
+
+    Shape:
+        (N, in_chans, H, W) -> (N, num_classes)
+
+    Example:
+        >>> import fer_zoo
+        >>> members = [fer_zoo.create_model(name) for name in ("alexnet", "vgg_small")]
+        >>> ensemble = fer_zoo.Ensemble(members).eval()
+        >>> ensemble(torch.randn(2, 1, 48, 48)).exp().sum(dim=1).round(decimals=3)
+        tensor([1., 1.], grad_fn=<RoundBackward1>)
+    """
+
+    temperature = 1.0
+
+    def __init__(self, members: Sequence[str | Path | nn.Module]) -> None:
+        super().__init__()
+        if not members:
+            raise ConfigError("an ensemble needs a member: give names, folders or models")
+        self.members = nn.ModuleList(
+            m if isinstance(m, nn.Module) else create_model(m, pretrained=True) for m in members
+        )
+        first: Any = self.members[0]
+        self.label_names: tuple[str, ...] = tuple(getattr(first, "label_names", ()))
+        self.num_classes = len(self.label_names)
+        self.orders = [self._order(member, i) for i, member in enumerate(self.members)]
+        self.pretrained_cfg: dict[str, Any] = {
+            key: first.pretrained_cfg.get(key) for key in (*_INPUT, "crop_pct", "crop_mode")
+        }
+
+    def _order(self, member: Any, i: int) -> list[int]:
+        """Returns where a member has each of the ensemble's classes."""
+        names = tuple(getattr(member, "label_names", ()))
+        try:
+            order = label_indices(self.label_names, names)
+        except ValueError:
+            order = []
+        if len(set(order)) != len(names) or not names:
+            raise ConfigError(
+                f"member {i} has the labels {', '.join(names) or 'of no classifier'}, the first "
+                f"has {', '.join(self.label_names)}; members must share them"
+            )
+        first: Any = self.members[0]
+        for key in _INPUT:
+            theirs, ours = member.pretrained_cfg[key], first.pretrained_cfg[key]
+            if theirs != ours:
+                raise ConfigError(
+                    f"member {i} has {key} {theirs}, the first has {ours}; members must share "
+                    "their preprocessing"
+                )
+        return order
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logarithm of the members' mean probability."""
+        probabilities = [
+            (member(x).float() / member.temperature).softmax(dim=1)[:, order]
+            for member, order in zip(self.members, self.orders, strict=True)
+        ]
+        mean = torch.stack(probabilities).mean(dim=0)
+        return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
