@@ -5,7 +5,7 @@ import torch
 
 import fer_zoo
 from fer_zoo.cli import main
-from fer_zoo.errors import ConfigError
+from fer_zoo.errors import ConfigError, UnknownModelError
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.publishing import save_pretrained
 
@@ -85,6 +85,6 @@ def test_evaluate_and_predict_take_it(members, synthetic_root, tmp_path, capsys)
     assert one.label in capsys.readouterr().out
 
 
-def test_a_wrong_member_is_named(tmp_path):
-    with pytest.raises(fer_zoo.models._registry.UnknownModelError, match="dacl"):
+def test_a_wrong_member_is_named():
+    with pytest.raises(UnknownModelError, match="dacl"):
         fer_zoo.Predictor("dacll,vgg_small")

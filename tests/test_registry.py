@@ -43,7 +43,7 @@ def test_no_name_of_timms_is_overwritten():
         "assert all(after[k] is v for k, v in before.items())\n"
         "assert all(modules[k] == set(r._module_to_models[k]) for k in modules)\n"
         "new = set(after) - set(before)\n"
-        "assert len(new) == 16 and all(n.startswith('fer_') for n in new), new\n"
+        "assert len(new) == 17 and all(n.startswith('fer_') for n in new), new\n"
         "assert all(n.startswith('fer_') for n in set(r._model_pretrained_cfgs) - cfgs)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
