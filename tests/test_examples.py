@@ -66,6 +66,18 @@ def test_train(synthetic_root, tmp_path, capsys):
     assert "best epoch: 1" in text and "accuracy %" in text and "predicted" in text
 
 
+def test_train_zoo_goes_on_where_it_stopped(synthetic_root, tmp_path, capsys):
+    settings = [synthetic_root, tmp_path, "--only", "dacl", "--epochs", 1, "--batch-size", 32]
+    run("train_zoo", *settings, "--time-limit", 0)
+    assert "the time is up" in capsys.readouterr().out
+    run("train_zoo", *settings)
+    assert "dacl: " in capsys.readouterr().out
+    written = (tmp_path / "dacl" / "model.safetensors").stat().st_mtime_ns
+    run("train_zoo", *settings)
+    assert "dacl: " in capsys.readouterr().out
+    assert (tmp_path / "dacl" / "model.safetensors").stat().st_mtime_ns == written
+
+
 def test_fine_tune(weights, own_faces, tmp_path, capsys):
     out = tmp_path / "mine"
     run("fine_tune", own_faces, out, "--pretrained", weights, "--epochs", 2)
