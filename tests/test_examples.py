@@ -66,7 +66,7 @@ def test_train(synthetic_root, tmp_path, capsys):
     assert "best epoch: 1" in text and "accuracy %" in text and "predicted" in text
 
 
-def test_train_zoo_goes_on_where_it_stopped(synthetic_root, tmp_path, capsys):
+def test_train_zoo(synthetic_root, tmp_path, capsys):
     settings = [synthetic_root, tmp_path, "--only", "dacl", "--epochs", 1, "--batch-size", 32]
     run("train_zoo", *settings, "--time-limit", 0)
     assert "the time is up" in capsys.readouterr().out
