@@ -20,6 +20,7 @@ from fer_zoo.files import write_atomically
 from fer_zoo.inference import load_model, provenance
 from fer_zoo.labels import label_indices
 from fer_zoo.metrics import classification_metrics
+from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.tables import class_table, confusion_table, summary_table
 from fer_zoo.training.hardware import describe_hardware, versions
 
@@ -58,7 +59,7 @@ def predict_logits(
         raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
     if flip:
         views = [images, images.flip(-1)]
-        return _mean_of_views(
+        return log_mean_probability(
             [predict_logits(model, v, batch_size=batch_size, device=device) for v in views]
         )
     was_training = model.training
@@ -72,12 +73,6 @@ def predict_logits(
         ]
     model.train(was_training)
     return torch.cat(parts)
-
-
-def _mean_of_views(logits: list[Tensor]) -> Tensor:
-    """Returns the log of the mean probability of several views, each (N, C)."""
-    mean = torch.stack(logits).softmax(dim=-1).mean(dim=0)
-    return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
 
 
 @dataclass(frozen=True)
@@ -197,7 +192,7 @@ def evaluate(
     double: dict[str, Any] | None = None
     if flip:
         mirrored = predict_logits(ready, faces.images.flip(-1), batch_size=batch_size)
-        both = _mean_of_views([logits, mirrored]).exp().numpy()
+        both = log_mean_probability([logits, mirrored]).exp().numpy()
         double = classification_metrics(both, targets, ready.label_names)
     return Evaluation(
         model=str(model) if named else type(ready).__name__,

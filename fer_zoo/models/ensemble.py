@@ -14,6 +14,12 @@ from fer_zoo.models._registry import create_model
 _INPUT = ("input_size", "mean", "std", "interpolation")
 
 
+def log_mean_probability(logits: Sequence[Tensor]) -> Tensor:
+    """Returns the log of the mean probability of several logits, each (N, C)."""
+    mean = torch.stack(list(logits)).softmax(dim=-1).mean(dim=0)
+    return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+
+
 class Ensemble(nn.Module):
     """The mean of several models' calibrated probabilities.
 
@@ -86,9 +92,9 @@ class Ensemble(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logarithm of the members' mean probability."""
-        probabilities = [
-            (member(x).float() / member.temperature).softmax(dim=1)[:, order]
-            for member, order in zip(self.members, self.orders, strict=True)
-        ]
-        mean = torch.stack(probabilities).mean(dim=0)
-        return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+        return log_mean_probability(
+            [
+                member(x)[:, order].float() / member.temperature
+                for member, order in zip(self.members, self.orders, strict=True)
+            ]
+        )
