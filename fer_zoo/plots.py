@@ -24,6 +24,31 @@ def _save(figure: "Figure", path: Path) -> None:
     write_atomically(path, lambda partial: figure.savefig(partial, format="png"))
 
 
+def save_contact_sheet(
+    path: Path, images: Sequence[NDArray[np.uint8]], captions: Sequence[str], title: str = ""
+) -> None:
+    """Draws faces in rows of ten, each with a caption below it.
+
+    Args:
+        path: The PNG file.
+        images: Gray faces (H, W).
+        captions: Text below each, of one or more lines.
+        title: Text above.
+    """
+    columns = 10
+    rows = max(1, -(-len(images) // columns))
+    lines = 1 + max((caption.count("\n") for caption in captions), default=0)
+    figure = _figure(1.0 * columns, (1.0 + 0.16 * lines) * rows + 0.5)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, image, caption in zip(grid.flat, images, captions, strict=False):
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(caption, fontsize=6, y=-0.02, va="top")
+    figure.suptitle(title, fontsize="medium")
+    _save(figure, path)
+
+
 def save_confusion(
     path: Path, confusion: Sequence[Sequence[int]], label_names: Sequence[str], title: str = ""
 ) -> None:
