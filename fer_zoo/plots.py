@@ -44,7 +44,7 @@ def save_contact_sheet(
         axes.axis("off")
     for axes, image, caption in zip(grid.flat, images, captions, strict=False):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-        axes.set_title(caption, fontsize=6, y=-0.02, va="top")
+        axes.text(0.5, -0.04, caption, fontsize=6, ha="center", va="top", transform=axes.transAxes)
     figure.suptitle(title, fontsize="medium")
     _save(figure, path)
 
