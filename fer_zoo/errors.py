@@ -17,6 +17,10 @@ class DataError(FerZooError, ValueError):
     """A data file, row or image that cannot be used; the message names the file and the row."""
 
 
+class SplitNotFoundError(DataError):
+    """A split that a data set does not have; the message names those that it has."""
+
+
 class DataNotFoundError(FerZooError, FileNotFoundError):
     """No data set at the given path; the message lists the layouts that are understood."""
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from fer_zoo.data import FER2013, FaceDataset
 from fer_zoo.data.augment import prepare
-from fer_zoo.errors import ConfigError, DataError, OutputError
-from fer_zoo.files import write_atomically
+from fer_zoo.errors import ConfigError, DataError
+from fer_zoo.files import write_text
 from fer_zoo.inference import load_model, provenance
 from fer_zoo.labels import label_indices
 from fer_zoo.metrics import classification_metrics
@@ -130,7 +130,6 @@ class Evaluation:
         Raises:
             OutputError: If it cannot be written.
         """
-        path = Path(path)
         record = {
             "model": self.model,
             "split": self.split,
@@ -141,12 +140,7 @@ class Evaluation:
             "metrics_flip": self.metrics_flip,
             "provenance": self.provenance,
         }
-        text = json.dumps(record, indent=2) + "\n"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make {path.parent}: {error}") from error
-        write_atomically(path, lambda partial: partial.write_text(text))
+        write_text(Path(path), json.dumps(record, indent=2) + "\n")
 
 
 def evaluate(
@@ -186,7 +180,7 @@ def evaluate(
         split = faces.split or split
     else:
         faces = FER2013(data, split, exclude_leaks=False)
-    targets = _targets(faces, ready.label_names)
+    targets = targets_in_order(faces, ready.label_names)
     logits = predict_logits(ready, faces.images, batch_size=batch_size)
     single = logits.softmax(dim=1).numpy()
     double: dict[str, Any] | None = None
@@ -215,8 +209,16 @@ def evaluate(
     )
 
 
-def _targets(faces: FaceDataset, label_names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Returns each face's class as a position in the model's own label order."""
+def targets_in_order(faces: FaceDataset, label_names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Returns each face's class (N,) as a position in a model's own label order.
+
+    Args:
+        faces: Faces with one label each.
+        label_names: The model's classes; they must be the data's, in any order and spelling.
+
+    Raises:
+        DataError: If the labels differ, or are distributions.
+    """
     try:
         order = label_indices(faces.label_names, label_names)
     except ValueError as error:

@@ -7,6 +7,19 @@ from pathlib import Path
 from fer_zoo.errors import OutputError
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all, in a folder that is made if it is missing.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {path.parent}: {error}") from error
+    write_atomically(path, lambda partial: partial.write_text(text, "utf-8"))
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Writes a file under another name, flushes it to the disk, then renames it.
 

@@ -1,8 +1,9 @@
-"""Figures of an evaluation as text for people."""
+"""Figures of an evaluation or an audit as text for people."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from fer_zoo.data.fer2013 import OFFICIAL_FACES
 from fer_zoo.metrics import ECE_BINS
 
 
@@ -61,3 +62,70 @@ def confusion_table(confusion: list[list[int]], label_names: Sequence[str]) -> l
     for name, counts in zip(label_names, confusion, strict=True):
         rows.append(f"{name:<{width}}" + "".join(f"{count:>{width}}" for count in counts))
     return rows
+
+
+def audit_table(found: dict[str, Any]) -> list[str]:
+    """Returns what an audit counted.
+
+    Args:
+        found: The summary of :class:`fer_zoo.audit.Audit`.
+    """
+    splits = found["splits"]
+    return [
+        *(record["source"] for record in splits.values()),
+        "",
+        *_split_rows(splits),
+        "",
+        *_class_rows(splits),
+        "",
+        f"identical faces: {found['duplicate_faces']:,} in {found['duplicate_groups']:,} groups, "
+        f"{found['conflicting_groups']:,} of them with conflicting labels; blank faces left out",
+        *_like_rows(found["identical_to"]),
+        "",
+        f"near duplicates: {found['near_pairs']:,} pairs of different faces correlate by more than "
+        f"{found['threshold']}:",
+        f"{found['near_pairs_mirrored']:,} mirrored, {found['near_pairs_across_splits']:,} across "
+        f"splits, {found['near_pairs_conflicting']:,} with conflicting labels",
+        *_like_rows(found["near_to"]),
+    ]
+
+
+def _split_rows(splits: dict[str, Any]) -> list[str]:
+    rows = [
+        f"{'split':<10}{'faces':>9}{'official':>10}{'blank':>7}{'known leaks':>14}{'unusable':>10}"
+    ]
+    for name, record in splits.items():
+        official = leaks = "-"
+        if "official_faces" in record:
+            held = record["faces"] == record["official_faces"]
+            official = "held" if held else f"of {record['official_faces']:,}"
+            leaks = f"{record['leaks']} of {record['official_leaks']}"
+        rows.append(
+            f"{name or 'all':<10}{record['faces']:>9,}{official:>10}{record['blank']:>7,}"
+            f"{leaks:>14}{len(record['unusable']):>10,}"
+        )
+    if any("official_faces" in record for record in splits.values()):
+        rows += [
+            f"{name:<10}{'missing':>9}{f'of {faces:,}':>10}"
+            for name, faces in OFFICIAL_FACES.items()
+            if name not in splits
+        ]
+    return rows
+
+
+def _class_rows(splits: dict[str, Any]) -> list[str]:
+    rows = [f"{'class':<16}" + "".join(f"{name or 'all':>17}" for name in splits)]
+    for label in next(iter(splits.values()))["classes"]:
+        cells = [
+            (r["classes"][label], 100 * r["classes"][label] / r["faces"]) for r in splits.values()
+        ]
+        rows.append(f"{label:<16}" + "".join(f"{n:>8,}{share:>7.1f} %" for n, share in cells))
+    return rows
+
+
+def _like_rows(counts: dict[str, dict[str, int]]) -> list[str]:
+    rows = [f"{'faces like one in':<18}" + "".join(f"{name or 'all':>10}" for name in counts)]
+    return rows + [
+        f"{name or 'all':<18}" + "".join(f"{n:>10,}" for n in row.values())
+        for name, row in counts.items()
+    ]

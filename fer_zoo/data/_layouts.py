@@ -13,7 +13,7 @@ from fer_zoo.data._images import ImageFile, find_images, read_faces, with_retrie
 from fer_zoo.data._npz import CACHE_SUFFIX, read_cache, read_npz, stamp_of, write_cache
 from fer_zoo.data._store import Archive, Folder, Store
 from fer_zoo.data._table import SIDE, USAGES, FaceTable, usage_of
-from fer_zoo.errors import DataError, DataNotFoundError
+from fer_zoo.errors import DataError, DataNotFoundError, SplitNotFoundError
 from fer_zoo.labels import FER2013_LABELS, canonical_label
 
 _CSV_NAMES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
@@ -143,12 +143,12 @@ def _read_folder(layout: Layout, split: str, on_error: str) -> FaceTable:
     chosen = [file for file, found in zip(files, splits, strict=True) if found == split]
     if not chosen:
         counts = ", ".join(f"{s} {n:,}" for s, n in sorted(Counter(filter(None, splits)).items()))
-        raise DataError(f"{layout.where} has no faces of split {split!r}; it has {counts}")
+        raise SplitNotFoundError(f"{layout.where} has no faces of split {split!r}; it has {counts}")
     emotion = np.array([_emotion(file, layout.store) for file in chosen], dtype=np.int64)
     names = [file.name for file in chosen]
     pixels, read, skipped = read_faces(layout.store, names, SIDE, resize=False, on_error=on_error)
     usage = np.full(len(pixels), USAGES.index(usage_of(split)), dtype=np.int64)
-    return FaceTable(pixels, emotion[read], usage, skipped=skipped)
+    return FaceTable(pixels, emotion[read], usage, files=np.array(names)[read], skipped=skipped)
 
 
 def _emotion(file: ImageFile, store: Store) -> int:

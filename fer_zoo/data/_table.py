@@ -31,6 +31,7 @@ class FaceTable:
         usage: Positions in ``USAGES`` (N,).
         row: Rows in the original ``fer2013.csv`` (N,), or None where the layout does not tell.
         votes: FER+ votes (N, 10), or None.
+        files: Names of the image files (N,), where each face has its own, or None.
         skipped: Files that could not be read and were left out.
     """
 
@@ -39,6 +40,7 @@ class FaceTable:
     usage: NDArray[np.int64]
     row: NDArray[np.int64] | None = None
     votes: NDArray[np.uint8] | None = None
+    files: NDArray[np.str_] | None = None
     skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -53,6 +55,7 @@ class FaceTable:
             usage=self.usage[chosen],
             row=None if self.row is None else self.row[chosen],
             votes=None if self.votes is None else self.votes[chosen],
+            files=None if self.files is None else self.files[chosen],
         )
 
 

@@ -24,6 +24,7 @@ class FaceDataset(Dataset[tuple[Any, Any]]):
         label_names: Names of the C classes, in the order of the indices.
         rows: int64 (N,), each face's row in the original ``fer2013.csv``, where that is known.
         votes: uint8 (N, 10), the FER+ votes in the order of ``FERPLUS_VOTES``; zeros mean none.
+        files: Each face's image file below the data's root, where it has one of its own.
         split: ``"train"``, ``"val"`` or ``"test"``; empty if the faces belong to none.
         source: Where the faces come from, in words.
         summary: What was found, dropped and skipped, in words.
@@ -48,13 +49,14 @@ class FaceDataset(Dataset[tuple[Any, Any]]):
         *,
         rows: Tensor | None = None,
         votes: Tensor | None = None,
+        files: Sequence[str] | None = None,
         split: str = "",
         source: str = "",
         summary: str = "",
         transform: Callable[[Image.Image], Any] | None = None,
     ) -> None:
         self.images, self.targets, self.label_names = images, targets, tuple(label_names)
-        self.rows, self.votes, self.split = rows, votes, split
+        self.rows, self.votes, self.files, self.split = rows, votes, files, split
         self.source, self.summary, self.transform = source, summary, transform
         self._check()
 
@@ -65,9 +67,10 @@ class FaceDataset(Dataset[tuple[Any, Any]]):
                 f"images must be uint8 (N, H, W), not {self.images.dtype} "
                 f"{tuple(self.images.shape)}; convert to gray and scale to 0..255"
             )
-        for name, tensor in (("targets", self.targets), ("rows", self.rows), ("votes", self.votes)):
-            if tensor is not None and len(tensor) != n:
-                raise DataError(f"{len(tensor)} {name} for {n} images; give one per image")
+        for name in ("targets", "rows", "votes", "files"):
+            column = getattr(self, name)
+            if column is not None and len(column) != n:
+                raise DataError(f"{len(column)} {name} for {n} images; give one per image")
         if self.votes is not None and self.votes.shape[1:] != (len(FERPLUS_VOTES),):
             raise DataError(
                 f"votes must be (N, {len(FERPLUS_VOTES)}), not {tuple(self.votes.shape)}: "

@@ -14,8 +14,11 @@ from fer_zoo.data._table import USAGES, FaceTable, usage_of
 from fer_zoo.data._votes import join_votes
 from fer_zoo.data.faces import FaceDataset
 from fer_zoo.data.leaks import LEAKED_ROWS, LeakWarning, find_leaks
-from fer_zoo.errors import DataError
+from fer_zoo.errors import SplitNotFoundError
 from fer_zoo.labels import FER2013_LABELS
+
+#: Faces of each split in the original.
+OFFICIAL_FACES = {"train": 28709, "val": 3589, "test": 3589}
 
 
 class FER2013(FaceDataset):
@@ -44,6 +47,7 @@ class FER2013(FaceDataset):
         cache: Whether to keep a csv as ``.npz`` beside it, which loads faster the next time.
 
     Attributes:
+        usage: The part of FER-2013 that the split is, as its files name it.
         leaks_dropped: How many faces ``exclude_leaks`` dropped.
         skipped: The image files that were left out.
 
@@ -72,7 +76,7 @@ class FER2013(FaceDataset):
         on_error: str = "raise",
         cache: bool = True,
     ) -> None:
-        usage = usage_of(split)
+        self.usage = usage = usage_of(split)
         layout = find_layout(root)
         table = layout.read(split, on_error, cache)
         if with_votes:
@@ -92,6 +96,7 @@ class FER2013(FaceDataset):
             FER2013_LABELS,
             rows=None if table.row is None else torch.from_numpy(table.row),
             votes=None if table.votes is None or not with_votes else torch.from_numpy(table.votes),
+            files=None if table.files is None else table.files.tolist(),
             split=split,
             source=source,
             summary=self._summary(layout, usage, len(table)),
@@ -115,5 +120,5 @@ def _take_part(table: FaceTable, usage: str, layout: Layout) -> FaceTable:
         hint = ""
         if layout.name.lower().endswith("train.csv"):
             hint = "; test.csv of the competition has no labels, so use fer2013.csv"
-        raise DataError(f"{layout.where} has no {usage} faces, only {there}{hint}")
+        raise SplitNotFoundError(f"{layout.where} has no {usage} faces, only {there}{hint}")
     return part

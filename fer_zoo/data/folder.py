@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from fer_zoo.data._images import find_images, read_faces
 from fer_zoo.data._layouts import SPLIT_FOLDERS
 from fer_zoo.data._store import Folder
 from fer_zoo.data.faces import FaceDataset
-from fer_zoo.errors import DataError, DataNotFoundError
+from fer_zoo.errors import DataError, DataNotFoundError, SplitNotFoundError
 from fer_zoo.labels import canonical_label, label_indices
 
 
@@ -84,6 +85,7 @@ class FaceFolder(FaceDataset):
             torch.from_numpy(images),
             targets,
             self.label_names,
+            files=list(compress(chosen, read)),
             split=split or "",
             source=source,
             summary=self._summary(source, targets.tolist()),
@@ -105,7 +107,9 @@ def _match_split(split: str, tops: list[str], store: Folder) -> str:
     alias = SPLIT_FOLDERS.get(split.lower())
     like = [top for top in tops if alias and SPLIT_FOLDERS.get(top.lower()) == alias]
     if not same and not like:
-        raise DataError(f"no split {split!r} in {store.path}; its folders are {', '.join(tops)}")
+        raise SplitNotFoundError(
+            f"no split {split!r} in {store.path}; its folders are {', '.join(tops)}"
+        )
     return (same + like)[0]
 
 
