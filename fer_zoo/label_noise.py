@@ -1,12 +1,13 @@
-"""Which labels are likeliest wrong, by confident learning (Northcutt et al. 2021, arXiv:1911.00068).
+"""Which labels are likeliest wrong: confident learning (Northcutt et al. 2021, arXiv:1911.00068).
 
-Done by cleanlab, from the probabilities of a model that has not seen the faces. On faces that it was
-trained on a model repeats their labels, wrong ones too: take another split, or out-of-fold
+cleanlab does it, from the probabilities of a model that has not seen the faces. On faces that it
+was trained on, a model repeats their labels, wrong ones too: take another split, or out-of-fold
 probabilities from cross-validation.
 """
 
 import csv
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,12 @@ def find_label_noise(
             predict_logits(model, faces.images, batch_size=batch_size).softmax(1).numpy()
         )
     given = targets_in_order(faces, tuple(label_names))
+    with warnings.catch_warnings():
+        # classes of one face or none: the table shows them
+        warnings.filterwarnings("ignore", "May not flag all label issues")
+        ranked = find_label_issues(
+            given, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
+        )
     return LabelNoise(
         faces=faces,
         by=str(source),
@@ -156,9 +163,7 @@ def find_label_noise(
         given=given,
         suggested=probabilities.argmax(axis=1),
         score=get_label_quality_scores(given, probabilities, method="self_confidence"),
-        ranked=find_label_issues(
-            given, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
-        ),
+        ranked=ranked,
     )
 
 
@@ -173,8 +178,8 @@ def _read_probabilities(path: Path, shape: tuple[int, int]) -> NDArray[np.float3
     if len(arrays) != 1 or arrays[0].shape != shape or arrays[0].dtype.kind != "f":
         shapes = ", ".join(f"{array.dtype} {array.shape}" for array in arrays)
         raise DataError(
-            f"{path} has {shapes or 'no array'}; expected one array of float probabilities {shape}, "
-            "a row for each face of the split and a column for each class"
+            f"{path} has {shapes or 'no array'}; expected one array of float probabilities "
+            f"{shape}, a row for each face of the split and a column for each class"
         )
     probabilities = arrays[0].astype(np.float32)
     if not (probabilities >= 0).all() or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):

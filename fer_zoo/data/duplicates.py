@@ -71,7 +71,7 @@ def near_duplicates(images: NDArray[np.uint8], threshold: float = 0.98) -> NearD
     """
     if not 0 < threshold < 1:
         raise ConfigError(f"threshold is {threshold}; a correlation between 0 and 1 is needed")
-    blocks = [_halves(block) for block in torch.tensor(images).split(_BLOCK)]
+    blocks = [_halves(block) for block in torch.split(torch.tensor(images), _BLOCK)]
     pairs, correlations, mirrored, count = [], [], [], 0
     for i, j in combinations_with_replacement(range(len(blocks)), 2):
         even, odd = (a @ b.T for a, b in zip(blocks[i], blocks[j], strict=True))
