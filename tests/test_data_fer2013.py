@@ -212,6 +212,7 @@ def test_folder_links_in_a_circle_end(folder):
         ({"targets": torch.zeros(4, dtype=torch.int32)}, "targets must be int64"),
         ({"votes": torch.zeros(4, 8)}, r"votes must be \(N, 10\), not \(4, 8\)"),
         ({"rows": torch.zeros(5)}, "5 rows for 4 images"),
+        ({"files": ["a.png"]}, "1 files for 4 images"),
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(change, message):

@@ -13,7 +13,7 @@ def register(subparsers: Any) -> None:
         description="Counts the faces of every split that the data set has, its blank and "
         "unusable images, known leaks of FER-2013, identical and nearly identical faces within and "
         "across splits, and those with conflicting labels. Compares every pair: 35,887 faces take "
-        "about a minute.",
+        "under a minute on one core.",
         epilog="--label-noise ranks faces by how likely their label is wrong. On faces that a "
         "model was trained on, its probabilities are in-sample and hide wrong labels; so the "
         "default split is val, and out-of-fold probabilities may be given instead of a model. "
