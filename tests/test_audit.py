@@ -88,7 +88,7 @@ def test_the_table_shows_the_counts(found):
     assert max(map(len, text.splitlines())) <= 110
 
 
-def test_official_totals_are_held_or_not(found, faulty, monkeypatch, tmp_path):
+def test_official_totals_are_held_or_not(found, monkeypatch):
     monkeypatch.setattr("fer_zoo.audit.OFFICIAL_FACES", {"train": 84, "val": 28, "test": 22})
     s = audit(found.splits[:2]).table()
     lines = [line.split() for line in s.splitlines()]
