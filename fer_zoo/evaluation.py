@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from fer_zoo.data import FER2013, FaceDataset
 from fer_zoo.data.augment import prepare
-from fer_zoo.errors import ConfigError, DataError, OutputError
-from fer_zoo.files import write_atomically
+from fer_zoo.errors import ConfigError, DataError
+from fer_zoo.files import make_folder, write_atomically
 from fer_zoo.inference import load_model, provenance
 from fer_zoo.labels import label_indices
 from fer_zoo.metrics import classification_metrics
@@ -142,10 +142,7 @@ class Evaluation:
             "provenance": self.provenance,
         }
         text = json.dumps(record, indent=2) + "\n"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make {path.parent}: {error}") from error
+        make_folder(path.parent)
         write_atomically(path, lambda partial: partial.write_text(text))
 
 

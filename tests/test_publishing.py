@@ -113,11 +113,11 @@ def test_a_failed_write_leaves_the_old_folder(tmp_path, monkeypatch):
     save_pretrained(model, tmp_path)
     before = files_of(tmp_path)
 
-    def full(tensors, path, metadata=None):
+    def full(model, path, config):
         Path(path).write_bytes(b"half a file")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("fer_zoo.publishing.save_file", full)
+    monkeypatch.setattr("fer_zoo.publishing.save_config_for_hf", full)
     with pytest.raises(OutputError, match="No space left"):
         save_pretrained(tiny(), tmp_path)
     assert files_of(tmp_path) == before

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from fer_zoo.errors import ConfigError, TrainingError
+from fer_zoo.errors import ConfigError, OutputError, TrainingError
 from fer_zoo.files import write_atomically
 from fer_zoo.training.config import TrainConfig
 
@@ -78,6 +78,15 @@ def truncate_log(folder: Path, epoch: int) -> list[dict[str, Any]]:
 
 
 def append_log(folder: Path, record: dict[str, Any]) -> None:
-    """Adds one epoch's record to the log, one line of JSON."""
-    with (folder / LOG_NAME).open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    """Adds one epoch's record to the log, one line of JSON.
+
+    Raises:
+        OutputError: If the disk is full or the folder cannot be written.
+    """
+    try:
+        with (folder / LOG_NAME).open("a") as file:
+            file.write(json.dumps(record) + "\n")
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {folder / LOG_NAME}: {error}; make room and go on with --resume"
+        ) from error
