@@ -1,7 +1,6 @@
 """Checkpoints: written whole or not at all, and enough to continue to the same bits."""
 
 import json
-import pickle
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -39,8 +38,13 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise TrainingError(f"{folder} has no {CHECKPOINT_NAME} to resume; leave out --resume")
     try:
+        with zipfile.ZipFile(path) as archive:
+            if spoilt := archive.testzip():  # torch itself does not look at the checksums
+                raise zipfile.BadZipFile(f"wrong checksum of {spoilt}")
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        if not {"config", "epoch", "objective", "optimizer"} <= content.keys():
+            raise ValueError("no checkpoint of fer_zoo")
+    except Exception as error:  # readers of damaged files raise nearly anything
         raise TrainingError(f"{path} is damaged ({error}); start again in a new folder") from error
     return content
 
