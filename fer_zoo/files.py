@@ -45,8 +45,8 @@ def write_together(writers: Mapping[Path, Writer]) -> None:
             partial.replace(path)
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
         raise OutputError(
-            f"cannot write {path}: {error}. What was there is unharmed; free some space or choose "
-            "another folder"
+            f"cannot write {path}: {error} ({_free(path.parent)}). What was there is unharmed; "
+            "make room or choose another folder"
         ) from error
     finally:
         for partial in partials.values():
@@ -85,9 +85,15 @@ def check_space(folder: Path, needed: int) -> None:
     Raises:
         OutputError: If fewer are free.
     """
-    free = shutil.disk_usage(folder).free
-    if free < needed:
+    if shutil.disk_usage(folder).free < needed:
         raise OutputError(
-            f"{folder} has {free / 2**20:,.0f} MiB free, and about {needed / 2**20:,.0f} MiB are "
-            "needed: free some space or choose another folder"
+            f"{folder} has too little room ({_free(folder)}, about {needed / 2**20:,.0f} MiB are "
+            "needed): make room or choose another folder"
         )
+
+
+def _free(folder: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(folder).free / 2**20:,.0f} MiB free"
+    except OSError as error:
+        return f"free space unknown: {error}"

@@ -84,7 +84,8 @@ def _arrays(file: IO[bytes], where: str) -> dict[str, NDArray[Any]]:
         with np.load(file, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"{where} is a single array, not an .npz of named ones")
-            size = sum(info.file_size for info in archive.zip.infolist())
+            infos = archive.zip.infolist() if archive.zip else []
+            size = sum(info.file_size for info in infos)
             if size > MAX_TABLE:
                 raise DataError(
                     f"{where} would unpack to {size / 2**30:.0f} GiB; this is no FER-2013"

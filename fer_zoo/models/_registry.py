@@ -172,10 +172,20 @@ def _model_folder(name: str, cache_dir: str | Path | None) -> str | None:
             if source == "local-dir" or folder.is_dir() or "/" in name:
                 raise UnknownModelError(f"{folder} is no model folder: it has no {CONFIG_NAME}")
             return None
-    architecture = str(read_config(folder).get("architecture"))
+    config = read_config(folder)
+    architecture = str(config.get("architecture"))
     if not (architecture.startswith(PREFIX) and is_model(architecture)):
         raise UnknownModelError(
             f"{name} holds a {architecture}, which is no model of fer_zoo: timm.create_model may "
             "load it"
+        )
+    parts = (config, config.get("pretrained_cfg"), config.get("model_args"))
+    said = [
+        part["num_classes"] for part in parts if isinstance(part, dict) and "num_classes" in part
+    ]
+    if any(count != said[0] for count in said):  # timm would start a new classifier
+        raise WeightsError(
+            f"{folder / CONFIG_NAME} says num_classes {' and '.join(map(str, said))}; copy or "
+            "train it again"
         )
     return f"local-dir:{folder}"

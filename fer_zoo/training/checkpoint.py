@@ -1,6 +1,7 @@
 """Checkpoints: written whole or not at all, and enough to continue to the same bits."""
 
 import json
+import pickle
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +45,11 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if not {"config", "epoch", "objective", "optimizer"} <= content.keys():
             raise ValueError("no checkpoint of fer_zoo")
+    except pickle.UnpicklingError as error:  # torch's own advice is to run what is in it
+        raise TrainingError(
+            f"{path} is damaged, or holds more than tensors, which is never loaded; start again in "
+            "a new folder"
+        ) from error
     except Exception as error:  # readers of damaged files raise nearly anything
         raise TrainingError(f"{path} is damaged ({error}); start again in a new folder") from error
     return content

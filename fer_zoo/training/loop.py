@@ -41,7 +41,6 @@ from fer_zoo.training.hardware import (
 )
 from fer_zoo.training.objective import Batch, Objective, class_weights
 
-
 _AFTER_NAN = (
     "the last checkpoint is unharmed. Start in a new folder with a lower lr, more warm-up epochs, "
     "clip_grad = 1, or precision = float32"

@@ -16,15 +16,14 @@ import signal
 import sys
 import tempfile
 import time
-import warnings
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
+from forked import start
 
 import fer_zoo
-from fer_zoo.cli import main as fer_zoo_command
 from fer_zoo.errors import WeightsError
 from fer_zoo.models._weights import file_sha256
 from fer_zoo.plots import save_curves
@@ -50,17 +49,6 @@ def arguments(data, out, epochs):
     }  # fmt: skip
     flags = [f"--{name}={value}" for name, value in settings.items()]
     return ["train", "alexnet", "--data", str(data), "--out", str(out), "--quiet", *flags]
-
-
-def start(argv):
-    """Forks a process that runs a command of fer-zoo; its output is lost."""
-    pid = os.fork()
-    if pid == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os.dup2(1, 2)
-        warnings.simplefilter("ignore")
-        os._exit(fer_zoo_command(argv))
-    return pid
 
 
 def finish(argv):
