@@ -57,6 +57,18 @@ def test_files_are_replaced_together(tmp_path):
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == dict.fromkeys(names, "new")
 
 
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "a"
+
+    def write_while_another_does(partial):
+        partial.write_text("first")
+        write_atomically(path, lambda other: other.write_text("second"))
+        assert path.read_text() == "second"
+
+    write_atomically(path, write_while_another_does)
+    assert path.read_text() == "first" and len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_folder_that_is_a_file_is_told(tmp_path):
     (tmp_path / "file").touch()
     for action in (make_folder, lambda f: write_atomically(f / "a", lambda p: p.write_text("x"))):
