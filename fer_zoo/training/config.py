@@ -82,7 +82,7 @@ class TrainConfig:
         if not all(type(epoch) is int for epoch in self.milestones):
             raise ConfigError(f"milestones are {self.milestones}, not whole epochs")
         for entry in self.img_sizes:
-            pair = isinstance(entry, list) and [type(value) for value in entry] == [int, int]
+            pair = isinstance(entry, (list, tuple)) and [type(v) for v in entry] == [int, int]
             if not pair or entry[1] < 32:
                 raise ConfigError(f"img_sizes: {entry} is no [epoch, pixels] of 32 pixels or more")
 

@@ -101,8 +101,8 @@ def main(argv=None):
         named = errors.read_text()
         assert all(f"fer-zoo: {path}: " in named for path in broken)
         assert f"{len(broken)} of {n} not done" in named
-        print(f"{n:,} files in {seconds:.0f} s; peak memory {early:.0f} MiB after {n // 10:,} and ")
-        print(f"{late:.0f} MiB at the end; all {len(broken)} broken files named")
+        print(f"{n:,} files in {seconds:.0f} s; all {len(broken)} broken files named")
+        print(f"peak memory {early:.0f} MiB after {n // 10:,} rows, {late:.0f} MiB at the end")
 
         found = rows_of(table)
         assert [row[0] for row in found[1:]] == sorted(faces)
