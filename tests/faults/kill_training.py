@@ -62,7 +62,7 @@ def half_written(folder):
 
 
 def is_writing(pid, folder):
-    """Says whether a process has a file of the folder open; without /proc, whether one is partial."""
+    """Says whether a process has a file of the folder open, or, without /proc, a partial one."""
     try:
         return any(str(folder) in os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
