@@ -1,10 +1,15 @@
 """Files that are written whole or not at all."""
 
+import contextlib
 import os
-from collections.abc import Callable
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fer_zoo.errors import OutputError
+
+Writer = Callable[[Path], object]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -13,14 +18,11 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: If it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make {path.parent}: {error}") from error
+    make_folder(path.parent)
     write_atomically(path, lambda partial: partial.write_text(text, "utf-8"))
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(path: Path, write: Writer) -> None:
     """Writes a file under another name, flushes it to the disk, then renames it.
 
     Args:
@@ -30,18 +32,78 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OutputError: If the disk is full or the folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    write_together({path: write})
+
+
+def write_together(writers: Mapping[Path, Writer]) -> None:
+    """Writes files that belong together, and renames them only once all are on the disk.
+
+    Args:
+        writers: The files to replace, each with what writes it.
+
+    Raises:
+        OutputError: If the disk is full or a folder cannot be written.
+    """
+    token = secrets.token_hex(4)  # process numbers repeat where machines share a folder
+    partials = {path: path.with_name(f".{path.name}.partial-{token}") for path in writers}
     try:
-        write(partial)
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o666 & ~mask)  # safetensors lets nobody but the owner read
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        for path, partial in partials.items():
+            writers[path](partial)
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+        for path, partial in partials.items():
+            partial.replace(path)
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
-        partial.unlink(missing_ok=True)
         raise OutputError(
-            f"cannot write {path}: {error}. What was there is unharmed; free some space or choose "
-            "another folder"
+            f"cannot write {path}: {error} ({_free(path.parent)}). What was there is unharmed; "
+            "make room or choose another folder"
         ) from error
+    finally:
+        for partial in partials.values():
+            with contextlib.suppress(OSError):
+                partial.unlink()
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder where there is none, and finds out whether files can be written there.
+
+    Raises:
+        OutputError: If they cannot.
+    """
+    probe = folder / f".probe-{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write to {folder}: {error}; choose another folder") from error
+
+
+def clear_partials(folder: Path) -> None:
+    """Removes the half-written files that killed processes left in a folder."""
+    for partial in folder.glob(".*.partial-*"):
+        partial.unlink(missing_ok=True)
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Checks that a folder's disk has room.
+
+    Args:
+        folder: A folder that exists.
+        needed: Bytes that are about to be written.
+
+    Raises:
+        OutputError: If fewer are free.
+    """
+    if shutil.disk_usage(folder).free < needed:
+        raise OutputError(
+            f"{folder} has too little room ({_free(folder)}, about {needed / 2**20:,.0f} MiB are "
+            "needed): make room or choose another folder"
+        )
+
+
+def _free(folder: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(folder).free / 2**20:,.0f} MiB free"
+    except OSError as error:
+        return f"free space unknown: {error}"

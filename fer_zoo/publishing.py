@@ -1,5 +1,6 @@
 """Models as folders: config.json and model.safetensors in the layout of timm and the hub."""
 
+import hashlib
 import json
 import tempfile
 from pathlib import Path
@@ -7,13 +8,13 @@ from typing import Any
 
 import huggingface_hub
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from timm.models import split_model_name_tag
 from timm.models._hub import save_config_for_hf
 from torch import Tensor, nn
 
 from fer_zoo.errors import UnknownModelError, WeightsError
-from fer_zoo.files import write_atomically
+from fer_zoo.files import make_folder, write_atomically, write_together
 from fer_zoo.models import create_model
 from fer_zoo.models._registry import resolve_name
 from fer_zoo.models._weights import (
@@ -53,23 +54,22 @@ def save_pretrained(
         OutputError: If a file cannot be written.
     """
     folder, traits = Path(folder), _traits(model)
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = _tensors(model.state_dict(), dtype)
-    header = {"format": "pt", **(metadata or {})}
-    write_atomically(folder / WEIGHTS_NAME, lambda path: save_file(tensors, path, header))
+    make_folder(folder)
+    weights = save(_tensors(model.state_dict(), dtype), {"format": "pt", **(metadata or {})})
     names = list(traits.label_names)
     root: dict[str, Any] = {
         "label_names": names,
-        "weights_sha256": file_sha256(folder / WEIGHTS_NAME),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "temperature": traits.temperature,
         "pretrained_cfg": {"label_names": names, "num_classes": traits.num_classes},
         **(config or {}),
     }
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / CONFIG_NAME
-        save_config_for_hf(model, str(path), model_config=root)
-        content = json.loads(path.read_text())
-    _write_json(folder / CONFIG_NAME, content)
+    write_together(  # else a process killed in between leaves weights that fail their sha256
+        {
+            folder / WEIGHTS_NAME: lambda path: path.write_bytes(weights),
+            folder / CONFIG_NAME: lambda path: save_config_for_hf(model, str(path), root),
+        }
+    )
 
 
 def _traits(model: nn.Module) -> Any:
@@ -183,8 +183,8 @@ def embed_weights(
     full = f"{architecture}.{tag}"
     tensors = check_state_dict(_tensors(load_file(str(source)), torch.float16), model)
     path = Path(weights_path(full))
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, lambda partial: save_file(tensors, partial, {"format": "pt"}))
+    make_folder(path.parent)
+    write_atomically(path, lambda partial: partial.write_bytes(save(tensors, {"format": "pt"})))
     record = {
         "file": path.name,
         "sha256": file_sha256(path),

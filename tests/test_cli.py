@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import io
 import json
@@ -13,10 +14,11 @@ from PIL import Image
 
 import fer_zoo
 from fer_zoo.cli import COMMANDS, main
+from fer_zoo.cli._csv import open_csv
 from fer_zoo.cli.predict import find_images
 from fer_zoo.errors import OutputError
 from fer_zoo.labels import FER2013_LABELS
-from fer_zoo.predictor import Predictor
+from fer_zoo.predictor import Prediction, Predictor
 from fer_zoo.publishing import save_pretrained
 
 ROOT = Path(__file__).parent.parent
@@ -211,6 +213,97 @@ def test_predict_csv_and_table_agree(album, run_folder, capsys):
         assert f"{row['label']} {100 * float(row['probability']):.1f} %" in line
 
 
+def test_predict_writes_a_table_and_goes_on_with_it(album, run_folder, tmp_path, capsys):
+    table = tmp_path / "new" / "faces.csv"
+    command = ["predict", "--model", run_folder, str(album), "--csv", str(table)]
+    assert main(command) == 1
+    assert "deep/bad.png" in capsys.readouterr().err
+    whole = table.read_text()
+    rows = list(csv.DictReader(io.StringIO(whole)))
+    assert len(rows) == 5 and {row["label"] for row in rows} <= set(FER2013_LABELS)
+    assert main(command) == 2  # it is not overwritten
+    assert "--resume" in capsys.readouterr().err and table.read_text() == whole
+    for cut in (0, 9, len(whole.splitlines()[0]) + 1, len(whole) // 2, len(whole) - 1, len(whole)):
+        table.write_text(whole[:cut])
+        assert main([*command, "--resume"]) == 1
+        assert table.read_text() == whole
+        assert "deep/bad.png" in capsys.readouterr().err  # what failed is tried again
+    table.unlink()
+    assert main([*command, "--resume"]) == 1 and table.read_text() == whole
+    assert [p.name for p in table.parent.iterdir()] == ["faces.csv"]
+
+
+def test_what_is_done_is_not_predicted_again(album, run_folder, tmp_path, monkeypatch, capsys):
+    table = tmp_path / "faces.csv"
+    command = ["predict", "--model", run_folder, str(album), "--csv", str(table)]
+    (album / "deep" / "bad.png").unlink()
+    main(command)
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[:3]))
+    seen, stream = [], Predictor.stream
+
+    def watch(self, images):
+        seen.extend(images)
+        yield from stream(self, seen)
+
+    monkeypatch.setattr(Predictor, "stream", watch)
+    assert main([*command, "--resume"]) == 0
+    assert seen == [line.split(",")[0] for line in lines[3:]]
+    assert table.read_text() == "".join(lines)
+
+
+def test_a_photograph_that_may_lack_faces_is_done_again(tmp_path):
+    table, names = tmp_path / "faces.csv", ("a", "b")
+    one, two = (Prediction("a", 0.9, {"a": 0.9, "b": 0.1}, (n, 2, 3, 4)) for n in (1, 2))
+    opened, done = open_csv(table, names, False)
+    assert done == set()
+    for path, faces in (("x\n,1", [one, two]), ("none", []), ("y", [one, two])):
+        opened.show(path, faces)
+    opened.close()
+    whole = table.read_text()
+    opened, done = open_csv(table, names, True)
+    assert done == {"x\n,1", "none"}
+    opened.show("y", [one, two])
+    opened.close()
+    assert table.read_text() == whole
+
+
+@pytest.mark.parametrize("content", ["my notes\n", "path,label\n1,2\n", "path,label,x,y\n", "x"])
+def test_another_table_is_not_gone_on_with(tmp_path, content):
+    table = tmp_path / "faces.csv"
+    table.write_text(content)
+    with pytest.raises(OutputError, match="no table of these labels"):
+        open_csv(table, FER2013_LABELS, True)
+    assert table.read_text() == content
+
+
+def test_names_that_are_no_text_are_printed_as_they_are(run_folder, tmp_path):
+    name = os.fsencode(tmp_path) + b"/\xff\xe9.png"
+    try:
+        Path(os.fsdecode(name)).touch()
+    except OSError:
+        pytest.skip("this file system has names that are text only")
+    Image.new("L", (48, 48), 90).save(os.fsdecode(name), "PNG")
+    with Path(tmp_path / "printed").open("w") as out, contextlib.redirect_stdout(out):
+        for form in (["--csv"], ["--json"], ["--csv", str(tmp_path / "table")], []):
+            assert main(["predict", "--model", run_folder, str(tmp_path), *form]) == 0
+    assert (tmp_path / "printed").read_bytes().count(name) == 2
+    assert (tmp_path / "table").read_bytes().splitlines()[1].startswith(name)
+
+
+def test_a_full_disk_is_told_plainly(run_folder, album):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    code = "import sys; from fer_zoo.cli import main; sys.exit(main(sys.argv[1:]))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "list", "resnet18"],
+            cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("fer-zoo: cannot write the output: ") and "space" in done.stderr
+
+
 def test_predict_saves_drawings_under_different_names(album, run_folder, tmp_path, capsys):
     drawn = tmp_path / "drawn"
     assert main(["predict", "--model", run_folder, str(album), "--save", str(drawn)]) == 1
@@ -228,6 +321,8 @@ def test_predict_without_anything_to_do(tmp_path, run_folder, capsys):
         assert main(["predict", "--model", run_folder, target]) == 2
         assert "no images match" in capsys.readouterr().err
     assert main(["predict", "--model", run_folder, __file__, "--top", "0"]) == 2
+    assert main(["predict", "--model", run_folder, __file__, "--csv", "--resume"]) == 2
+    assert "--csv FILE" in capsys.readouterr().err
     assert main(["predict", "--model", run_folder, __file__, "--device", "gpu"]) == 2
     assert "try cpu" in capsys.readouterr().err
 

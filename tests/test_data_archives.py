@@ -1,10 +1,12 @@
 import os
 import pickle
+import stat
 import zipfile
 
 import numpy as np
 import pytest
 from conftest import zip_folder
+from PIL import Image
 
 from fer_zoo.data import FER2013, _store
 from fer_zoo.errors import DataError
@@ -112,6 +114,24 @@ def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path, synthetic_layouts, 
     monkeypatch.setattr(_store, "MAX_TABLE", 1000)
     with pytest.raises(DataError, match=r"fer2013\.csv would unpack to"):
         FER2013(synthetic_layouts["csv.zip"], "val")
+
+
+def test_an_npz_that_unpacks_to_too_much_is_refused(tmp_path, arrays, monkeypatch):
+    np.savez_compressed(tmp_path / "x.npz", **{**arrays, "pixels": np.zeros((133, 48, 48), "u1")})
+    assert (tmp_path / "x.npz").stat().st_size < 5000
+    monkeypatch.setattr("fer_zoo.data._npz.MAX_TABLE", 10**5)
+    with pytest.raises(DataError, match=r"x\.npz would unpack to .* this is no FER-2013"):
+        FER2013(tmp_path / "x.npz")
+
+
+def test_a_link_in_a_zip_leads_nowhere(tmp_path):
+    Image.new("L", (48, 48), 7).save(tmp_path / "secret.png")
+    entry = zipfile.ZipInfo("train/sad/Training_1.png")
+    entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr(entry, str(tmp_path / "secret.png"))
+    with pytest.raises(DataError, match=r"Training_1\.png cannot be read.*damaged image"):
+        FER2013(tmp_path / "x.zip")
 
 
 def test_damaged_and_encrypted_zips_are_told(tmp_path, synthetic_layouts):

@@ -1,10 +1,15 @@
+import hashlib
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import write_csv
 
+import fer_zoo
 from fer_zoo.data import FER2013, _layouts
 from fer_zoo.data._csv import read_csv
 from fer_zoo.errors import DataError
@@ -173,6 +178,39 @@ def test_a_folder_that_cannot_be_written_is_no_error(csv_root, monkeypatch):
     monkeypatch.setattr(np, "savez", refuse)
     assert len(FER2013(csv_root, "val")) == 28
     assert [p.name for p in csv_root.iterdir()] == ["fer2013.csv"]
+
+
+CACHE = """
+import hashlib, sys, time, warnings
+from pathlib import Path
+from fer_zoo.data import FER2013
+
+warnings.simplefilter("ignore")
+root, me = Path(sys.argv[1]), sys.argv[2]
+(root / f"ready-{me}").touch()
+while len(list(root.glob("ready-*"))) < 2:
+    time.sleep(0.001)
+found = set()
+for _ in range(12):
+    (root / "data" / "fer2013.csv.cache.npz").unlink(missing_ok=True)
+    for _ in range(2):
+        faces = FER2013(root / "data", "val")
+        found.add(hashlib.sha256(faces.images.numpy().tobytes()).hexdigest())
+print(*found)
+"""
+
+
+def test_two_processes_write_the_cache_at_once(csv_root, synthetic_faces):
+    command = [sys.executable, "-c", CACHE, str(csv_root.parent)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(fer_zoo.__file__).parents[1])}
+    reading = [
+        subprocess.Popen([*command, me], env=environment, stdout=subprocess.PIPE, text=True)
+        for me in "ab"
+    ]
+    expected = hashlib.sha256(synthetic_faces.pixels[84:112].tobytes()).hexdigest()
+    assert [p.communicate(timeout=120)[0].split() for p in reading] == [[expected]] * 2
+    names = sorted(p.name for p in csv_root.iterdir())
+    assert names == ["fer2013.csv", "fer2013.csv.cache.npz"]
 
 
 def test_without_cache_nothing_is_written(csv_root):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -113,11 +114,11 @@ def test_a_failed_write_leaves_the_old_folder(tmp_path, monkeypatch):
     save_pretrained(model, tmp_path)
     before = files_of(tmp_path)
 
-    def full(tensors, path, metadata=None):
+    def full(model, path, config):
         Path(path).write_bytes(b"half a file")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("fer_zoo.publishing.save_file", full)
+    monkeypatch.setattr("fer_zoo.publishing.save_config_for_hf", full)
     with pytest.raises(OutputError, match="No space left"):
         save_pretrained(tiny(), tmp_path)
     assert files_of(tmp_path) == before
@@ -195,6 +196,23 @@ def test_hub_names_that_cannot_be_had_say_so(served):
     assert good == expected
     offline = load("fer_zoo", "hf-hub:me/good", **env, HF_HUB_OFFLINE="1")
     assert offline == [expected], "once in the cache, no network is needed"
+
+
+def test_two_processes_fill_the_cache_at_once(served):
+    server, env, expected = served
+    command = [sys.executable, "-P", "-c", LOAD, "fer_zoo", "hf-hub:me/good"]
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), **env}
+    server.patience = threading.Barrier(2, timeout=60)  # both are let in once both have come
+    loading = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    answers = [json.loads(process.communicate(timeout=120)[0]) for process in loading]
+    assert answers == [[expected]] * 2
+    got = [r for r in server.requests if r.startswith("HEAD") and "model.safetensors" in r]
+    assert len(got) == 2, "one had it from the other, and nothing was tested"
+    server.patience = None
+    assert load("fer_zoo", "hf-hub:me/good", **env, HF_HUB_OFFLINE="1") == [expected]
 
 
 PUSH = """

@@ -55,7 +55,10 @@ def test_import_reads_no_weights_and_opens_no_socket():
         "seen = []\n"
         "sys.addaudithook(lambda e, a: seen.append((e, a)) if e == 'open' or "
         "e.startswith('socket.') else None)\n"
-        "import fer_zoo\n"
+        "import fer_zoo, importlib, pkgutil\n"
+        "for m in pkgutil.walk_packages(fer_zoo.__path__, 'fer_zoo.'):\n"
+        "    m.name.endswith('__main__') or importlib.import_module(m.name)\n"
+        "assert 'fer_zoo.training.loop' in sys.modules\n"
         "bad = [s for s in seen if s[0] != 'open' or 'weights' in str(s[1][0]).split('/')]\n"
         "assert not bad, bad\n"
     )

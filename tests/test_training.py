@@ -1,10 +1,10 @@
+import contextlib
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -109,27 +109,19 @@ def test_resume_continues_to_the_same_bits(tmp_path):
     assert not any("center" in key or "votes" in key for key in weights(tmp_path / "whole"))
 
 
-def test_killed_process_resumes(tmp_path):
-    script = (
-        "import sys; sys.path[:0] = sys.argv[2:]\n"
-        "from test_training import run\n"
-        "run(__import__('pathlib').Path(sys.argv[1]), epochs=60, n=96)\n"
-    )
-    here = os.path.dirname(__file__)
-    command = [sys.executable, "-c", script, str(tmp_path / "run"), here]
-    process = subprocess.Popen(command, cwd=os.path.dirname(here))
-    while not (tmp_path / "run" / "last.pt").exists():
-        assert process.poll() is None
-        time.sleep(0.02)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    done = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["epoch"]
-    assert 1 <= done < 60
-    config = load_config(**{**FAST, "model": "resnet18", "epochs": 60})
-    trainer = Trainer(config, faces(96), faces(14, seed=1), tmp_path / "run", CPU)
-    trainer.resume()
-    assert trainer.epoch == done == len(records(tmp_path / "run"))
+def test_a_run_without_an_epoch_is_resumed_or_begun_anew(tmp_path):
+    tiny = {"n": 16, "model_args": {"channels": (8, 8, 8, 8)}}
+    run(tmp_path / "run", time_limit=0.0, **tiny)
+    (tmp_path / "run" / ".last.pt.partial-0123abcd").write_bytes(b"of a killed process")
+    with (tmp_path / "run" / "log.jsonl").open("a") as file:
+        file.write('{"epoch": 0}\n')  # killed between log and checkpoint
+    assert run(tmp_path / "run", resume=True, **tiny).finished
+    run(tmp_path / "new", time_limit=0.0, lr=0.5, **tiny)
+    assert run(tmp_path / "new", **tiny).finished
+    for name in ("run", "new"):
+        assert [r["epoch"] for r in records(tmp_path / name)] == [0, 1]
+    assert equal(weights(tmp_path / "run"), weights(tmp_path / "new"))
+    assert not list((tmp_path / "run").glob(".*"))
 
 
 def test_time_limit_stops_resumably(tmp_path):
@@ -150,32 +142,117 @@ def test_resume_refuses_other_settings(tmp_path):
         run(tmp_path / "none", resume=True)
 
 
-def test_damaged_checkpoint_is_refused(tmp_path):
-    run(tmp_path / "run", epochs=1)
+@pytest.mark.parametrize("what", ["loss", "weights", "statistics"])
+def test_nan_stops_and_the_checkpoint_resumes_to_the_same_bits(tmp_path, monkeypatch, what):
+    """Weights that the last step spoilt do not show in any loss of their epoch."""
+    settings = {"epochs": 3, "model_args": {"channels": (8, 8, 8, 8)}}
+    settings |= {"ema_decay": 0.0} if what == "statistics" else {}
+    run(tmp_path / "whole", **settings)
+    step, spoilt = Trainer.step, 5  # the last of the second epoch's
+
+    def bad_step(self, batch, update):
+        loss, correct = step(self, batch, update)
+        if update == spoilt and what == "loss":
+            loss = loss * float("nan")
+        elif update == spoilt:
+            name = "fc.weight" if what == "weights" else "bn1.running_var"
+            self.model.state_dict()[name][0] = float("nan")
+        return loss, correct
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", bad_step)
+        with pytest.raises(TrainingError, match=r"epoch 1; the last checkpoint is .*lower lr") as e:
+            run(tmp_path / "run", **settings)
+    assert ("nan at step 2 of epoch 1" in str(e.value)) == (what == "loss")
+    saved = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert saved["epoch"] == 1 and all(v.isfinite().all() for v in saved["objective"].values())
+    assert len(records(tmp_path / "run")) == 1
+    assert run(tmp_path / "run", **settings, resume=True).finished
+    assert equal(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+    logs = [without_times(records(tmp_path / name)) for name in ("run", "whole")]
+    assert logs[0] == logs[1]
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    """Lets no file grow larger, which fails like a full disk."""
+    resource = pytest.importorskip("resource", reason="no limits on Windows")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "last.pt"])
+def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path, monkeypatch, file):
+    settings = {"n": 16, "epochs": 3, "model_args": {"channels": (8, 8, 8, 8)}}
+    run(tmp_path / "whole", **settings)
+    size = (tmp_path / "whole" / file).stat().st_size
+    with largest_file(size - 10_000):
+        with pytest.raises(OutputError, match=r"last\.pt: .*MiB free.*unharmed"):
+            run(tmp_path / "at once", **settings)
+    finish, patience = Trainer._finish_epoch, [0]
+
+    def full_from_the_second(self, record):
+        patience[0] += 1
+        with largest_file(size - 10_000) if patience[0] == 2 else contextlib.nullcontext():
+            finish(self, {**record, "val_accuracy": 0.1 * patience[0]})
+
+    def best_is_later(self, record):
+        finish(self, {**record, "val_accuracy": 0.1 * (1 + record["epoch"])})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_finish_epoch", full_from_the_second)
+        with pytest.raises(OutputError, match=file):
+            run(tmp_path / "run", **settings)
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["epoch"] == 1
+    assert weights(tmp_path / "run").keys() and not list((tmp_path / "run").glob(".*"))
+    monkeypatch.setattr(Trainer, "_finish_epoch", best_is_later)
+    assert run(tmp_path / "run", **settings, resume=True).finished
+    run(tmp_path / "best", **settings)
+    assert equal(weights(tmp_path / "run"), weights(tmp_path / "best"))
+
+
+def test_too_little_room_is_found_before_training(tmp_path, monkeypatch):
+    free = SimpleNamespace(free=3 * 2**20)
+    monkeypatch.setattr("fer_zoo.files.shutil.disk_usage", lambda folder: free)
+    with pytest.raises(OutputError, match=r"3 MiB free, about \d+ MiB are needed"):
+        run(tmp_path / "run")
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["cut off", "flipped bit", "pickle", "other", "text"])
+def test_a_damaged_checkpoint_is_refused(tmp_path, how):
+    run(tmp_path / "run", n=16, epochs=1, model_args={"channels": (8, 8, 8, 8)})
     path = tmp_path / "run" / "last.pt"
-    path.write_bytes(path.read_bytes()[:-5000])
-    with pytest.raises(TrainingError, match="damaged"):
-        run(tmp_path / "run", resume=True)
+    data = bytearray(path.read_bytes())
 
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "sprung"),)
 
-def test_nan_stops_with_the_step_and_keeps_the_checkpoint(tmp_path):
-    run(tmp_path / "run", epochs=1)
-    before = (tmp_path / "run" / "last.pt").read_bytes()
-    config = load_config(**{**FAST, "model": "resnet18", "epochs": 2})
-    trainer = Trainer(config, faces(), faces(14), tmp_path / "run", CPU)
-    step = trainer.step
-    trainer.step = lambda batch, update: (
-        (torch.tensor(float("nan")), torch.tensor(0)) if update == 1 else step(batch, update)
-    )
-    with pytest.raises(TrainingError, match=r"step 1 of epoch 0.*lower lr"):
-        trainer.fit()
-    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+    if how == "cut off":
+        path.write_bytes(data[:-5000])
+    elif how == "flipped bit":
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    elif how == "pickle":
+        torch.save({"config": Trap(), "epoch": 1, "objective": {}, "optimizer": {}}, path)
+    elif how == "other":
+        torch.save({"weights": torch.zeros(3)}, path)
+    else:
+        path.write_text("no checkpoint")
+    with pytest.raises(TrainingError, match=r"last\.pt is damaged.*new folder"):
+        run(tmp_path / "run", n=16, epochs=1, resume=True)
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_read_only_output_is_found_before_training(tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("not a folder")
-    with pytest.raises(OutputError, match="--out"):
+    with pytest.raises(OutputError, match="choose another folder"):
         run(blocker / "run")
 
 
@@ -307,6 +384,11 @@ def test_recipes_load_and_flags_override():
         ({"mixup": 0.2, "center_loss": 0.01}, "set one to 0"),
         ({"precision": "half"}, "bfloat16"),
         ({"img_sizes": [[0, 16]]}, "32"),
+        ({"img_sizes": [32]}, r"32 is no \[epoch, pixels\]"),
+        ({"img_sizes": [["0", 32]]}, r"no \[epoch, pixels\]"),
+        ({"milestones": [15, "30"]}, "not whole epochs"),
+        ({"lr": float("nan")}, "finite"),
+        ({"momentum": 10**400}, "finite"),
         ({"batch_size": 10, "accumulate": 3}, "divide"),
     ],
 )
@@ -318,9 +400,11 @@ def test_wrong_settings_name_the_way_out(settings, message):
 def test_missing_and_broken_recipes(tmp_path):
     with pytest.raises(ConfigError, match="dacl"):
         load_config("no-such-recipe")
-    (tmp_path / "bad.toml").write_text("lr = = 1")
-    with pytest.raises(ConfigError, match=r"bad\.toml"):
-        load_config(tmp_path / "bad.toml")
+    deep = b"milestones = " + b"[" * 5000
+    for content in (b"lr = = 1", b"lr = 1\xff", b"seed = " + b"9" * 5000, deep):
+        (tmp_path / "bad.toml").write_bytes(content)
+        with pytest.raises(ConfigError, match=r"bad\.toml"):
+            load_config(tmp_path / "bad.toml")
 
 
 def test_too_few_faces_and_missing_votes():

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 
 import pytest
 import timm
@@ -10,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from test_registry import TINY, same, tiny
 
 import fer_zoo
-from fer_zoo.errors import WeightsError
+from fer_zoo.errors import UnknownModelError, WeightsError
 from fer_zoo.publishing import save_pretrained
 
 NATIVE = [name for name in fer_zoo.list_models() if not name.endswith("_224")]
@@ -99,6 +100,86 @@ def test_weights_that_do_not_fit_are_refused(run, load, fault):
         load(run)
 
 
+@anyhow
+def test_weights_of_another_architecture_are_refused(run, load):
+    other = fer_zoo.create_model("resnet18", channels=(8, 8, 8, 8)).state_dict()
+    rewrite(run, lambda t: (t.clear(), t.update(other)))
+    with pytest.raises(WeightsError, match=r"missing: .*extra: .*another architecture"):
+        load(run)
+
+
+@pytest.mark.parametrize("how", ["flipped bit", "cut off", "empty", "no header", "infinite"])
+@pytest.mark.parametrize("by", ["folder of timm's", "file"])
+def test_a_damaged_file_without_a_hash_is_refused(run, by, how):
+    """Where there is no sha256 to check, what safetensors and the tensors themselves tell."""
+    path = run / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    if how == "flipped bit":
+        data[20] ^= 128  # in the header; one in a tensor is another number
+    elif how == "cut off":
+        del data[-100:]
+    elif how == "empty":
+        data.clear()
+    elif how == "no header":
+        data[:8] = b"\xff" * 8
+    path.write_bytes(data)
+    if how == "infinite":
+        rewrite(run, lambda t: t["norm.bias"].fill_(float("-inf")))
+    set_config(run, weights_sha256=None)
+    with pytest.raises(WeightsError, match=r"is damaged|not finite: norm\.bias"):
+        (by_file if by == "file" else by_fer_zoo).values[0](run)
+
+
+DAMAGED_CONFIGS = {
+    "no object": b"[]",
+    "no text": b"\xff\xfe{}",
+    "nested": b"[" * 100_000,
+    "no architecture": b"{}",
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED_CONFIGS.values(), ids=DAMAGED_CONFIGS)
+def test_a_config_that_is_none_is_refused(run, content):
+    (run / "config.json").write_bytes(content)
+    with pytest.raises((WeightsError, UnknownModelError), match=r"config\.json|no model"):
+        fer_zoo.create_model(run, pretrained=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mean": [float("nan")]}, r"cannot have mean \[nan\]"),
+        ({"mean": [0.5, 0.5]}, "cannot have mean"),
+        ({"std": [0]}, r"cannot have std \[0\]"),
+        ({"input_size": [1, 48]}, "no model can be built"),
+        ({"input_size": [1, 10**9, 48]}, "cannot have input_size"),
+        (
+            {"input_size": [3, 48, 48], "mean": [0] * 3, "std": [1] * 3},
+            "takes 1 channels|inconsistent with",
+        ),
+        ({"label_names": ["a"] * 7}, "cannot have label_names"),
+        ({"label_names": [None] * 7}, "cannot have label_names"),
+        ({"num_classes": 5}, "num_classes 7 and 5"),
+    ],
+)
+def test_a_config_that_cannot_be_meant_is_refused(run, change, message):
+    config = json.loads((run / "config.json").read_text())
+    names = {k: v for k, v in change.items() if k == "label_names"}  # stands at the root as well
+    set_config(run, **names, pretrained_cfg={**config["pretrained_cfg"], **change})
+    with pytest.raises(WeightsError, match=message):
+        fer_zoo.create_model(run, pretrained=True)
+
+
+@pytest.mark.parametrize("arguments", [{"depth": "two"}, {"num_heads": -1}, {"nonsense": 1}])
+def test_arguments_that_build_no_model_are_refused(run, arguments):
+    config = json.loads((run / "config.json").read_text())
+    set_config(run, model_args={**config["model_args"], **arguments})
+    with pytest.raises(WeightsError, match=r"no model can be built from its config\.json"):
+        fer_zoo.create_model(run, pretrained=True)
+    with pytest.raises(TypeError, match="typo"):  # the caller's mistake stays the caller's
+        fer_zoo.create_model(run, pretrained=True, typo=1)
+
+
 @pytest.mark.parametrize("kwargs", [{"num_classes": 3}, {"features_only": True}, {"in_chans": 3}])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_strictness_stays_where_timm_drops_it(run, fault, kwargs):
@@ -126,6 +207,21 @@ def test_pickles_are_refused(tmp_path, suffix):
             "fer_cnn_transformer", pretrained=True, **TINY,
             pretrained_cfg_overlay={"file": None, "url": "https://127.0.0.1/w.pth"},
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin", ".ckpt", ".tar"])
+def test_a_pickle_that_is_named_is_refused_and_not_run(tmp_path, suffix):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    path = tmp_path / f"w{suffix}"
+    torch.save({"state_dict": Trap()}, path)
+    with pytest.raises(WeightsError, match=f"w{suffix}: only safetensors"):
+        fer_zoo.create_model("alexnet", checkpoint_path=path)
+    with pytest.raises(Exception, match="weights_only"):  # timm's own error, by its own loading
+        timm.create_model("fer_alexnet", checkpoint_path=str(path))
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_tensors_can_be_passed_in(run):

@@ -1,7 +1,9 @@
 """The command ``fer-zoo``: one module per command, each with ``register`` and ``run``."""
 
 import argparse
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -41,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         interrupted, 141 the reader of the output went away.
     """
     args = build_parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be valid text
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         code = int(args.run(args))
         sys.stdout.flush()
@@ -51,6 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except FerZooError as error:
         print(f"fer-zoo: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"fer-zoo: cannot write the output: {error}; make room", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("fer-zoo: interrupted", file=sys.stderr)

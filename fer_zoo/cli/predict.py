@@ -1,10 +1,10 @@
 """fer-zoo predict."""
 
 import argparse
-import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,8 @@ def register(subparsers: Any) -> None:
         description="Names the apparent expression of faces. Images are taken as faces cut out "
         "tightly; for whole photographs use --detect. Exit code 1 if some file is no image.",
         epilog="Examples: fer-zoo predict face.png | fer-zoo predict 'album/**/*.jpg' --detect "
-        "--save drawn | fer-zoo predict faces/ --csv > faces.csv",
+        "--save drawn | fer-zoo predict faces/ --csv faces.csv; after a break, the same with "
+        "--resume.",
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="files, globs, or folders (searched recursively)"
@@ -41,7 +42,16 @@ def register(subparsers: Any) -> None:
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a JSON object per face")
-    form.add_argument("--csv", action="store_true", help="print comma-separated values")
+    form.add_argument(
+        "--csv",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="print comma-separated values, or write them to a new FILE as they come",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with FILE of --csv: leave out what it has"
+    )
     parser.add_argument("--top", type=int, default=3, metavar="N", help="labels in the table (3)")
     parser.add_argument("--batch-size", type=int, default=64, help="faces per pass (64)")
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
@@ -55,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.top < 1:
         raise ConfigError(f"--top is {args.top}; it must be 1 or more")
+    if args.resume and args.csv in (None, "-"):
+        raise ConfigError("--resume needs --csv FILE, the file to go on with")
     paths, missing = find_images(args.paths)
     if not paths:
         raise DataNotFoundError(
@@ -66,13 +78,15 @@ def run(args: argparse.Namespace) -> int:
     failed = len(missing)
     for pattern in missing:
         print(f"fer-zoo: {pattern}: no such file", file=sys.stderr)
-    show = _printer(args, predictor.label_names, paths)
-    for path, result in zip(paths, predictor.stream(paths), strict=True):
-        if isinstance(result, FerZooError):
-            failed += 1
-            print(f"fer-zoo: {result}", file=sys.stderr)
-            continue
-        show(path, result)
+    with ExitStack() as files:
+        show, done = _printer(args, predictor.label_names, paths, files)
+        left = [path for path in paths if path not in done]
+        for path, result in zip(left, predictor.stream(left), strict=True):
+            if isinstance(result, FerZooError):
+                failed += 1
+                print(f"fer-zoo: {result}", file=sys.stderr)
+                continue
+            show(path, result)
     if failed:
         print(f"fer-zoo: {failed} of {len(paths) + len(missing)} not done", file=sys.stderr)
     return 1 if failed else 0
@@ -117,15 +131,27 @@ def _below(folder: Path) -> Iterator[str]:
             yield str(path)
 
 
-def _printer(args: argparse.Namespace, label_names: tuple[str, ...], paths: list[str]) -> Show:
+def _printer(
+    args: argparse.Namespace, label_names: tuple[str, ...], paths: list[str], files: ExitStack
+) -> tuple[Show, set[str]]:
+    """Returns what prints predictions, and the paths that are done already."""
+    from fer_zoo.cli._csv import CsvTable, open_csv
+
     show: Show
+    done: set[str] = set()
     if args.json:
         show = _show_json
+    elif args.csv == "-":
+        table = CsvTable(sys.stdout, label_names)
+        table.write_header()
+        show = table.show
     elif args.csv:
-        show = _csv(label_names)
+        table, done = open_csv(Path(args.csv), label_names, args.resume)
+        files.callback(table.close)
+        show = table.show
     else:
         show = _table(args.top, args.detect, min(60, max(len(path) for path in paths)))
-    return show if args.save is None else _saving(show, args.save)
+    return (show if args.save is None else _saving(show, args.save)), done
 
 
 def _show_json(path: str, faces: "list[Prediction]") -> None:
@@ -135,23 +161,6 @@ def _show_json(path: str, faces: "list[Prediction]") -> None:
         print(json.dumps(asdict(face)), flush=True)
     if not faces:
         print(json.dumps({"path": path, "label": None}), flush=True)
-
-
-def _csv(label_names: tuple[str, ...]) -> Show:
-    columns = ["path", "label", "probability", "x0", "y0", "x1", "y1", *label_names]
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-
-    def show(path: str, faces: "list[Prediction]") -> None:
-        for face in faces:
-            box = [f"{v:.1f}" for v in face.box] if face.box else [""] * 4
-            shares = [f"{face.probabilities[name]:.6f}" for name in label_names]
-            writer.writerow([path, face.label, f"{face.probability:.6f}", *box, *shares])
-        if not faces:
-            writer.writerow([path] + [""] * (len(columns) - 1))
-        sys.stdout.flush()
-
-    return show
 
 
 def _table(top: int, detect: bool, width: int) -> Show:

@@ -7,6 +7,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_zoo.data._store import MAX_TABLE
 from fer_zoo.data._table import SIDE, USAGES, FaceTable, check_emotions, usage_codes
 from fer_zoo.errors import DataError, OutputError
 from fer_zoo.files import write_atomically
@@ -83,6 +84,12 @@ def _arrays(file: IO[bytes], where: str) -> dict[str, NDArray[Any]]:
         with np.load(file, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"{where} is a single array, not an .npz of named ones")
+            infos = archive.zip.infolist() if archive.zip else []
+            size = sum(info.file_size for info in infos)
+            if size > MAX_TABLE:
+                raise DataError(
+                    f"{where} would unpack to {size / 2**30:.0f} GiB; this is no FER-2013"
+                )
             return {name: archive[name] for name in archive.files}
     except (DataError, OSError):
         raise

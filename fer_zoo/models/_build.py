@@ -12,6 +12,7 @@ from fer_zoo.errors import WeightsError
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.models._surface import generic_label_names
 from fer_zoo.models._weights import (
+    CONFIG_NAME,
     check_state_dict,
     is_embedded,
     recorded_weights,
@@ -21,6 +22,8 @@ from fer_zoo.models._weights import (
 )
 
 PREFIX = "fer_"
+#: Sides in pixels between which a model's input may lie.
+SMALLEST, LARGEST = 32, 1024
 
 
 def default_cfg(**kwargs: Any) -> dict[str, Any]:
@@ -106,11 +109,42 @@ def is_missing(pretrained_cfg: dict[str, Any]) -> bool:
     return is_embedded(pretrained_cfg) and weights_record(tag) is None
 
 
+def _check_cfg(cfg: dict[str, Any]) -> None:
+    """Refuses preprocessing and labels that cannot be meant; they may come from a config.json."""
+    size, names = cfg["input_size"], cfg.get("label_names") or ()
+    sizes = _all_of(size, int) and len(size) == 3 and size[0] > 0 and min(size[1:]) >= SMALLEST
+    sound = {
+        "input_size": sizes and max(size) <= LARGEST,
+        "label_names": _all_of(names, str) and len(set(names)) == len(names),
+        "mean": sizes and _all_of(cfg["mean"], int, float) and len(cfg["mean"]) == size[0],
+        "std": sizes and _all_of(cfg["std"], int, float) and len(cfg["std"]) == size[0],
+    }
+    sound["mean"] = sound["mean"] and all(abs(value) <= 1e3 for value in cfg["mean"])
+    sound["std"] = sound["std"] and all(1e-3 <= value <= 1e3 for value in cfg["std"])
+    wrong = [f"{key} {cfg.get(key)!r}" for key, right in sound.items() if not right]
+    if wrong:
+        raise WeightsError(
+            f"a model cannot have {', '.join(wrong)}; if a {CONFIG_NAME} says so, copy or train it "
+            "again"
+        )
+
+
+def _all_of(values: Any, *kinds: type) -> bool:
+    return isinstance(values, (list, tuple)) and all(type(value) in kinds for value in values)
+
+
 def _describe(model: Any, kwargs: dict[str, Any]) -> None:
     """Brings the pretrained_cfg in line with the model as it was built."""
     cfg = model.pretrained_cfg
+    _check_cfg(cfg)
     channels, height, width = cfg["input_size"]
     in_chans = kwargs.get("in_chans", channels)
+    first = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
+    if first.in_channels != in_chans:
+        raise WeightsError(
+            f"the model takes {first.in_channels} channels, and its input_size says {in_chans}; if "
+            f"a {CONFIG_NAME} says so, copy or train it again"
+        )
     size = kwargs.get("img_size") or (height, width)
     size = (size, size) if isinstance(size, int) else tuple(size)
     for key in ("mean", "std"):  # lists, where they come from config.json

@@ -11,11 +11,11 @@ import timm
 from timm.models import split_model_name_tag
 from torch import nn
 
-from fer_zoo.errors import ConfigError, UnknownModelError
+from fer_zoo.errors import ConfigError, FerZooError, UnknownModelError, WeightsError
 from fer_zoo.labels import canonical_label
 from fer_zoo.models._build import PREFIX, is_missing
 from fer_zoo.models._surface import generic_label_names
-from fer_zoo.models._weights import CONFIG_NAME, fetch_from_hub, read_config
+from fer_zoo.models._weights import CONFIG_NAME, WEIGHTS_NAME, fetch_from_hub, read_config
 
 _logger = logging.getLogger(__name__)
 
@@ -123,11 +123,24 @@ def create_model(
             raise ConfigError(f"{len(label_names)} label_names for num_classes={num_classes}")
         model = create_model(name, pretrained, num_classes, in_chans, **kwargs)
         return _rename(model, tuple(label_names), pretrained)
-    timm_name = _model_folder(str(name), kwargs.get("cache_dir")) or resolve_name(str(name))
-    created: nn.Module = timm.create_model(
-        timm_name, pretrained=pretrained, num_classes=num_classes, in_chans=in_chans, **kwargs
-    )
-    return created
+    checkpoint = str(kwargs.get("checkpoint_path") or WEIGHTS_NAME)
+    if not checkpoint.endswith(".safetensors"):
+        raise WeightsError(f"{checkpoint}: only safetensors files are loaded; convert it first")
+    folder = _model_folder(str(name), kwargs.get("cache_dir"))
+    options = {"pretrained": pretrained, "num_classes": num_classes, "in_chans": in_chans, **kwargs}
+    if not folder:
+        return cast(nn.Module, timm.create_model(resolve_name(str(name)), **options))
+    try:
+        return cast(nn.Module, timm.create_model(folder, **options))
+    except FerZooError:
+        raise
+    except Exception as error:  # a damaged config.json can ask for anything
+        if kwargs:  # then the caller may be wrong
+            raise
+        raise WeightsError(
+            f"{name}: no model can be built from its {CONFIG_NAME} ({type(error).__name__}: "
+            f"{error}); copy or train it again"
+        ) from error
 
 
 def _rename(model: Any, names: tuple[str, ...], pretrained: bool) -> nn.Module:
@@ -159,10 +172,20 @@ def _model_folder(name: str, cache_dir: str | Path | None) -> str | None:
             if source == "local-dir" or folder.is_dir() or "/" in name:
                 raise UnknownModelError(f"{folder} is no model folder: it has no {CONFIG_NAME}")
             return None
-    architecture = str(read_config(folder).get("architecture"))
+    config = read_config(folder)
+    architecture = str(config.get("architecture"))
     if not (architecture.startswith(PREFIX) and is_model(architecture)):
         raise UnknownModelError(
             f"{name} holds a {architecture}, which is no model of fer_zoo: timm.create_model may "
             "load it"
+        )
+    parts = (config, config.get("pretrained_cfg"), config.get("model_args"))
+    said = [
+        part["num_classes"] for part in parts if isinstance(part, dict) and "num_classes" in part
+    ]
+    if any(count != said[0] for count in said):  # timm would start a new classifier
+        raise WeightsError(
+            f"{folder / CONFIG_NAME} says num_classes {' and '.join(map(str, said))}; copy or "
+            "train it again"
         )
     return f"local-dir:{folder}"

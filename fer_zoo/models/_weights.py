@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from fer_zoo.errors import WeightsError
@@ -103,8 +104,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG_NAME
     try:
-        config: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        config = json.loads(path.read_bytes())
+        if not isinstance(config, dict):
+            raise ValueError("it holds no object")
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path} cannot be read ({error}); copy or train it again") from error
     return config
 
@@ -153,6 +156,11 @@ def verify_weights_file(
             f"{path}: sha256 is {found}, expected {expected}: the file is damaged or was replaced; "
             "copy or train it again"
         )
+    try:
+        with safe_open(path, "pt"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} is damaged ({error}); copy or train it again") from error
     return path
 
 
@@ -230,6 +238,6 @@ def check_state_dict(state_dict: dict[str, Tensor], model: nn.Module) -> dict[st
     if replaced:
         left = [k for k in state_dict if _is_classifier(k, model)]
         _logger.warning(
-            "classifier left out for %d classes: %s", model.num_classes, ", ".join(left)
+            "classifier left out for %s classes: %s", model.num_classes, ", ".join(left)
         )
     return state_dict

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from fer_zoo.data import FER2013, FaceDataset
-from fer_zoo.errors import ConfigError, OutputError
+from fer_zoo.errors import ConfigError
+from fer_zoo.files import clear_partials, make_folder
 from fer_zoo.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
 from fer_zoo.training.config import TrainConfig, list_recipes, load_config
 from fer_zoo.training.distributed import world
@@ -58,6 +59,8 @@ def train(
     """
     folder = Path(out)
     config = _config(folder, model, recipe, resume, settings)
+    make_folder(folder)  # one that cannot be written is found out now, not after an epoch
+    clear_partials(folder)
     train_set, val_set = open_data(data, config)
     with world(device) as processes:
         trainer = Trainer(config, train_set, val_set, folder, processes, progress)
@@ -100,16 +103,8 @@ def _config(
         saved = load_checkpoint(folder)["config"]
         named = load_config(recipe, **settings) if recipe else None
         return named or load_config(**{**saved, **settings})
-    if (folder / CHECKPOINT_NAME).exists():
+    if (folder / CHECKPOINT_NAME).exists() and load_checkpoint(folder)["epoch"] > 0:
         raise ConfigError(f"{folder} has a run already: use --resume, or another folder")
     if recipe is None and model in list_recipes():
         recipe = model
-    config = load_config(recipe, **settings)
-    try:  # a folder that cannot be written is found out now, not after an epoch
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot write to {folder}: {error}; choose another --out") from error
-    return config
+    return load_config(recipe, **settings)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from fer_zoo.errors import ConfigError, TrainingError
+from fer_zoo.errors import ConfigError, OutputError, TrainingError
 from fer_zoo.files import write_atomically
 from fer_zoo.training.config import TrainConfig
 
@@ -39,8 +39,18 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise TrainingError(f"{folder} has no {CHECKPOINT_NAME} to resume; leave out --resume")
     try:
+        with zipfile.ZipFile(path) as archive:
+            if spoilt := archive.testzip():  # torch itself does not look at the checksums
+                raise zipfile.BadZipFile(f"wrong checksum of {spoilt}")
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        if not {"config", "epoch", "objective", "optimizer"} <= content.keys():
+            raise ValueError("no checkpoint of fer_zoo")
+    except pickle.UnpicklingError as error:  # torch's own advice is to run what is in it
+        raise TrainingError(
+            f"{path} is damaged, or holds more than tensors, which is never loaded; start again in "
+            "a new folder"
+        ) from error
+    except Exception as error:  # readers of damaged files raise nearly anything
         raise TrainingError(f"{path} is damaged ({error}); start again in a new folder") from error
     return content
 
@@ -78,6 +88,15 @@ def truncate_log(folder: Path, epoch: int) -> list[dict[str, Any]]:
 
 
 def append_log(folder: Path, record: dict[str, Any]) -> None:
-    """Adds one epoch's record to the log, one line of JSON."""
-    with (folder / LOG_NAME).open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    """Adds one epoch's record to the log, one line of JSON.
+
+    Raises:
+        OutputError: If the disk is full or the folder cannot be written.
+    """
+    try:
+        with (folder / LOG_NAME).open("a") as file:
+            file.write(json.dumps(record) + "\n")
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {folder / LOG_NAME}: {error}; make room and go on with --resume"
+        ) from error

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
@@ -78,8 +79,11 @@ class TrainConfig:
             raise ConfigError(f"batch_size {self.batch_size} must divide by {self.accumulate=}")
         _one_of("precision", self.precision, ("auto", "bfloat16", "float32"))
         _one_of("channels_last", self.channels_last, ("auto", "on", "off"))
+        if not all(type(epoch) is int for epoch in self.milestones):
+            raise ConfigError(f"milestones are {self.milestones}, not whole epochs")
         for entry in self.img_sizes:
-            if len(entry) != 2 or entry[1] < 32:
+            pair = isinstance(entry, (list, tuple)) and [type(v) for v in entry] == [int, int]
+            if not pair or entry[1] < 32:
                 raise ConfigError(f"img_sizes: {entry} is no [epoch, pixels] of 32 pixels or more")
 
     @property
@@ -129,9 +133,11 @@ def load_config(recipe: str | Path | None = None, **overrides: Any) -> TrainConf
 
 def _typed(name: str, value: Any, kind: type) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value) if abs(value) < 2**53 else math.inf
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ConfigError(f"{name} must be of type {kind.__name__}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{name} is {value}; it must be a finite number")
     return value
 
 
@@ -140,14 +146,14 @@ def _read_recipe(recipe: str | Path) -> dict[str, Any]:
     if path.suffix == ".toml" or path.is_file():
         if not path.is_file():
             raise ConfigError(f"no recipe file {path}")
-        text = path.read_text()
+        data = path.read_bytes()
     elif str(recipe) in list_recipes():
-        text = resources.files("fer_zoo").joinpath(f"recipes/{recipe}.toml").read_text()
+        data = resources.files("fer_zoo").joinpath(f"recipes/{recipe}.toml").read_bytes()
     else:
         raise ConfigError(f"no recipe {recipe!r}; there are {', '.join(list_recipes())}")
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or nested without end
         raise ConfigError(f"recipe {recipe}: {error}") from error
 
 

@@ -18,10 +18,13 @@ from tqdm import tqdm
 from fer_zoo.data.augment import prepare
 from fer_zoo.data.faces import FaceDataset
 from fer_zoo.errors import TrainingError
+from fer_zoo.files import check_space
 from fer_zoo.models import create_model
+from fer_zoo.models._weights import WEIGHTS_NAME
 from fer_zoo.publishing import save_pretrained
 from fer_zoo.training.batches import Batches, seed_everything
 from fer_zoo.training.checkpoint import (
+    CHECKPOINT_NAME,
     append_log,
     check_same_config,
     load_checkpoint,
@@ -37,6 +40,11 @@ from fer_zoo.training.hardware import (
     versions,
 )
 from fer_zoo.training.objective import Batch, Objective, class_weights
+
+_AFTER_NAN = (
+    "the last checkpoint is unharmed. Start in a new folder with a lower lr, more warm-up epochs, "
+    "clip_grad = 1, or precision = float32"
+)
 
 
 @dataclass(frozen=True)
@@ -167,6 +175,11 @@ class Trainer:
             TrainingError: If the loss is no longer finite.
             OutputError: If a file cannot be written.
         """
+        if self.world.is_main:
+            check_space(self.folder, self._bytes_to_write())
+            if self.epoch == 0:  # a process killed in its first epoch can be resumed too
+                self.records = truncate_log(self.folder, 0)
+                save_checkpoint(self.folder, self.config, 0, self._state())
         deadline = time.monotonic() + (math.inf if time_limit is None else time_limit * 60)
         longest = 0.0
         while self.epoch < self.config.epochs:
@@ -183,6 +196,17 @@ class Trainer:
             self._finish_epoch(record)
         finished = self.epoch == self.config.epochs
         return TrainResult(self.folder, finished, self.best_epoch, self.best_accuracy)
+
+    def _bytes_to_write(self) -> int:
+        """Returns what the run's folder will grow by, at most: old and new files lie side by side.
+
+        An optimizer keeps two numbers per weight (Adam) or fewer.
+        """
+        objective, model = _bytes(self.objective), _bytes(self.model)
+        checkpoint = 3 * objective + (model if self.ema is not None else 0)
+        files = (self.folder / name for name in (CHECKPOINT_NAME, WEIGHTS_NAME))
+        there = sum(file.stat().st_size for file in files if file.is_file())
+        return 2 * (checkpoint + model) - there
 
     def _train_epoch(self, deadline: float) -> dict[str, Any] | None:
         """Returns the epoch's record; None if the deadline passed on the way."""
@@ -272,10 +296,17 @@ class Trainer:
             bad = step + 1 - len(values) + int((~values.isfinite()).nonzero()[0])
             raise TrainingError(
                 f"the loss is {float(values[~values.isfinite()][0])} at step {bad} of epoch "
-                f"{self.epoch}; the last checkpoint is unharmed. Try a lower lr, more warm-up "
-                "epochs, clip_grad = 1, or precision = float32"
+                f"{self.epoch}; {_AFTER_NAN}"
             )
         return float(values.mean())
+
+    def _check_finite(self, val_loss: float) -> None:
+        """Refuses weights that the epoch's last step spoilt, which its losses do not show."""
+        tensors = self.objective.state_dict() | (self.ema.state_dict() if self.ema else {})
+        spoilt = [k for k, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
+        if spoilt or not math.isfinite(val_loss):
+            what = ", ".join(spoilt[:3]) or "the validation loss"
+            raise TrainingError(f"{what} not finite after epoch {self.epoch}; {_AFTER_NAN}")
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
@@ -293,6 +324,7 @@ class Trainer:
         return {"val_loss": loss / n, "val_accuracy": correct / n}
 
     def _finish_epoch(self, record: dict[str, Any]) -> None:
+        self._check_finite(record["val_loss"])
         best = record["val_accuracy"] > self.best_accuracy
         if best:
             self.best_epoch, self.best_accuracy = self.epoch, record["val_accuracy"]
@@ -352,3 +384,7 @@ class Trainer:
         self.best_epoch, self.best_accuracy = saved["best_epoch"], saved["best_accuracy"]
         if self.world.is_main:
             self.records = truncate_log(self.folder, self.epoch)
+
+
+def _bytes(module: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in module.state_dict().values())

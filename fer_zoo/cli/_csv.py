@@ -1,0 +1,132 @@
+"""Predictions as comma-separated values, a row per face, in a file that survives a break."""
+
+import contextlib
+import csv
+import io
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from fer_zoo.errors import OutputError
+from fer_zoo.files import make_folder, write_atomically
+
+if TYPE_CHECKING:
+    from fer_zoo.predictor import Prediction
+
+_BOX = ("x0", "y0", "x1", "y1")
+#: Names of files need not be valid text.
+_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}
+
+
+class CsvTable:
+    """Writes what was found in each image, the rows of an image at once.
+
+    Args:
+        file: Where to.
+        label_names: The labels; each has a column.
+    """
+
+    def __init__(self, file: TextIO, label_names: tuple[str, ...]) -> None:
+        self.file, self.label_names = file, label_names
+
+    def write_header(self) -> None:
+        """Writes the names of the columns."""
+        self._write([header(self.label_names)])
+
+    def show(self, path: str, faces: "list[Prediction]") -> None:
+        """Writes the rows of an image: one per face, or one without values.
+
+        Raises:
+            OutputError: If the disk is full.
+        """
+        rows = [
+            [path, face.label, f"{face.probability:.6f}", *self._values(face)] for face in faces
+        ]
+        self._write(rows or [[path] + [""] * (len(header(self.label_names)) - 1)])
+
+    def close(self) -> None:
+        """Closes the file."""
+        with contextlib.suppress(OSError):  # of a full disk, which writing has told of already
+            self.file.close()
+
+    def _values(self, face: "Prediction") -> list[str]:
+        box = [f"{v:.1f}" for v in face.box] if face.box else [""] * 4
+        return box + [f"{face.probabilities[name]:.6f}" for name in self.label_names]
+
+    def _write(self, rows: list[list[str]]) -> None:
+        try:
+            self.file.write(_lines(rows))  # at once, so that a killed process cuts none in two
+            self.file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {self.file.name}: {error}; make room, then go on with --resume"
+            ) from error
+
+
+def header(label_names: tuple[str, ...]) -> list[str]:
+    """Returns the names of the columns."""
+    return ["path", "label", "probability", *_BOX, *label_names]
+
+
+def open_csv(path: Path, label_names: tuple[str, ...], resume: bool) -> tuple[CsvTable, set[str]]:
+    """Opens a file for predictions.
+
+    Args:
+        path: The file; without ``resume`` a new one.
+        label_names: The labels.
+        resume: Whether to go on with the file, where there is one. A line at its end that was cut
+            off is dropped, and so are the faces of its last photograph, which may not be all.
+
+    Returns:
+        The table, and the images that it has already.
+
+    Raises:
+        OutputError: If the file is there already, is another table, or cannot be written.
+    """
+    make_folder(path.parent)
+    if path.exists() and not resume:
+        raise OutputError(f"{path} is there already; use --resume to go on, or another file")
+    done: set[str] = set()
+    try:
+        with path.open("a+", **_TEXT) as old:
+            old.seek(0)
+            write_atomically(path, lambda new: done.update(_copy(old, new, label_names)))
+        table = CsvTable(path.open("a", **_TEXT), label_names)
+    except (ValueError, csv.Error) as error:
+        raise OutputError(f"cannot go on with {path}: {error}; choose another file") from error
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"cannot write {path}: {error}; choose another file") from error
+    return table, done
+
+
+def _copy(old: TextIO, path: Path, label_names: tuple[str, ...]) -> set[str]:
+    """Copies the images of a table that are whole, and returns them."""
+    names = header(label_names)
+    if not _lines([names]).startswith(old.readline()):  # it may be cut off
+        raise ValueError("it is no table of these labels")
+    lines = (line for line in old if line.endswith("\n"))
+    rows = (row for row in csv.reader(lines) if len(row) == len(names))
+    done: set[str] = set()
+    last: list[list[str]] = []
+    with path.open("w", **_TEXT) as new:
+        new.write(_lines([names]))
+        for image, found in groupby(rows, key=itemgetter(0)):
+            new.write(_lines(last))
+            last = list(found)
+            done.add(image)
+        if last and last[0][names.index("x0")]:
+            done.remove(last[0][0])
+        else:
+            new.write(_lines(last))
+    return done
+
+
+def _lines(rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
