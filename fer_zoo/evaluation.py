@@ -15,19 +15,23 @@ from torch import Tensor, nn
 
 from fer_zoo.data import FER2013, FaceDataset
 from fer_zoo.data.augment import prepare
-from fer_zoo.errors import ConfigError, DataError
+from fer_zoo.data.duplicates import duplicate_groups
+from fer_zoo.errors import ConfigError, DataError, DataNotFoundError
+from fer_zoo.evidence import calibrate, ferplus_agreement, leak_free
 from fer_zoo.files import write_text
 from fer_zoo.inference import load_model, provenance
 from fer_zoo.labels import label_indices
 from fer_zoo.metrics import classification_metrics
 from fer_zoo.models.ensemble import log_mean_probability
-from fer_zoo.tables import class_table, confusion_table, summary_table
+from fer_zoo.tables import class_table, confusion_table, evidence_table, summary_table
 from fer_zoo.training.hardware import describe_hardware, versions
+from fer_zoo.uncertainty import metric_intervals
 
 #: What a reader must know of each split's figures.
 SPLIT_NOTES = {
     "train": "Training: the model was trained on these faces, so this is no measure of it",
-    "val": "PublicTest: it also chose the weights' best epoch, so its figures are a little high",
+    "val": "PublicTest: it also chose the weights' best epoch, so its figures are a little high;\n"
+    " intervals leave that out",
     "test": "PrivateTest: it chose nothing",
 }
 
@@ -75,6 +79,23 @@ def predict_logits(
     return torch.cat(parts)
 
 
+def read_faces(data: str | Path, split: str) -> FER2013:
+    """Reads every face of a split, leaked or not, with FER+ votes where the data has them.
+
+    Args:
+        data: Where FER-2013 lies, in any layout.
+        split: ``"train"``, ``"val"`` or ``"test"``.
+
+    Raises:
+        DataError: If the data cannot be used.
+    """
+    try:
+        return FER2013(data, split, exclude_leaks=False, with_votes=True)
+    except (DataError, DataNotFoundError):
+        # no votes, or rows that they cannot be joined to: either is no reason not to evaluate
+        return FER2013(data, split, exclude_leaks=False)
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Figures of one model on one split.
@@ -88,6 +109,15 @@ class Evaluation:
         probabilities: Distribution per face from a single view, (N, C).
         metrics: Figures of :func:`fer_zoo.metrics.classification_metrics` from a single view.
         metrics_flip: The same from two views, the second one mirrored; None if not asked for.
+        intervals: 95 % intervals of ``metrics``, see :func:`fer_zoo.uncertainty.metric_intervals`.
+        leak_free: ``metrics`` and ``intervals`` without the faces that are blank or stand in
+            several splits; None if there are none of these.
+        calibrated: ``log_loss``, ``brier`` and ``ece`` of the probabilities that
+            :func:`fer_zoo.calibration.cross_fit` gives, and the ``temperature`` of all faces; None
+            where there are too few faces.
+        calibrated_probabilities: These probabilities, (N, C); None as before.
+        ferplus: Agreement with FER+, see :func:`fer_zoo.metrics.vote_agreement`; None without
+            votes.
         provenance: Weights, versions, hardware, command and time.
     """
 
@@ -99,6 +129,11 @@ class Evaluation:
     probabilities: NDArray[np.float32]
     metrics: dict[str, Any]
     metrics_flip: dict[str, Any] | None
+    intervals: dict[str, Any]
+    leak_free: dict[str, Any] | None
+    calibrated: dict[str, float] | None
+    calibrated_probabilities: NDArray[np.float32] | None
+    ferplus: dict[str, Any] | None
     provenance: dict[str, Any]
 
     @property
@@ -113,9 +148,11 @@ class Evaluation:
             f"{self.model} on {self.split}, {self.source}",
             f"({SPLIT_NOTES.get(self.split, 'a split of its own')})",
             "",
-            *summary_table(self.metrics, self.metrics_flip),
+            *summary_table(self.metrics, self.metrics_flip, self.intervals),
             "",
-            *class_table(self.metrics),
+            *evidence_table(self.metrics, self.leak_free, self.calibrated, self.ferplus),
+            "",
+            *class_table(self.metrics, self.intervals["recall"]),
             "",
             *confusion_table(self.metrics["confusion"], self.label_names),
         ]
@@ -138,6 +175,10 @@ class Evaluation:
             "label_names": self.label_names,
             "metrics": self.metrics,
             "metrics_flip": self.metrics_flip,
+            "intervals": self.intervals,
+            "leak_free": self.leak_free,
+            "calibrated": self.calibrated,
+            "ferplus": self.ferplus,
             "provenance": self.provenance,
         }
         write_text(Path(path), json.dumps(record, indent=2) + "\n")
@@ -179,24 +220,32 @@ def evaluate(
         faces = data
         split = faces.split or split
     else:
-        faces = FER2013(data, split, exclude_leaks=False)
+        faces = read_faces(data, split)
     targets = targets_in_order(faces, ready.label_names)
+    names = tuple(ready.label_names)
     logits = predict_logits(ready, faces.images, batch_size=batch_size)
     single = logits.softmax(dim=1).numpy()
     double: dict[str, Any] | None = None
     if flip:
         mirrored = predict_logits(ready, faces.images.flip(-1), batch_size=batch_size)
         both = log_mean_probability([logits, mirrored]).exp().numpy()
-        double = classification_metrics(both, targets, ready.label_names)
+        double = classification_metrics(both, targets, names)
+    groups = duplicate_groups(faces.images.numpy())
+    calibrated, calibration = calibrate(logits, targets, groups)
     return Evaluation(
         model=str(model) if named else type(ready).__name__,
         split=split,
         source=faces.source,
-        label_names=tuple(ready.label_names),
+        label_names=names,
         targets=targets,
         probabilities=single,
-        metrics=classification_metrics(single, targets, ready.label_names),
+        metrics=classification_metrics(single, targets, names),
         metrics_flip=double,
+        intervals=metric_intervals(single, targets, groups, names),
+        leak_free=leak_free(faces.images.numpy(), single, targets, groups, names),
+        calibrated=calibration,
+        calibrated_probabilities=calibrated,
+        ferplus=None if faces.votes is None else ferplus_agreement(single, faces.votes, names),
         provenance={
             # a module's weights may have changed since they were loaded
             "weights_sha256": provenance(ready).get("sha256") if named else None,

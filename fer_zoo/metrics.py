@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import rel_entr
 from sklearn.metrics import (
     confusion_matrix,
     log_loss,
@@ -38,8 +39,8 @@ def classification_metrics(
     Returns:
         JSON-ready figures, shares in [0, 1]: ``n``, ``accuracy``, ``balanced_accuracy``,
         ``precision_macro`` and ``_weighted`` (also ``recall_``, ``f1_``), ``roc_auc_macro`` (one
-        versus rest), ``log_loss`` (nats), ``ece``, ``per_class``, ``confusion`` (rows are true
-        classes, columns predicted ones) and ``notes``.
+        versus rest), ``log_loss`` (nats), ``brier``, ``ece``, ``per_class``, ``confusion`` (rows
+        are true classes, columns predicted ones) and ``notes``.
 
     Raises:
         DataError: If there are no faces, shapes disagree, a target is no class, or a row is no
@@ -65,8 +66,7 @@ def classification_metrics(
         "accuracy": float((predicted == targets).mean()),
         "balanced_accuracy": float(recall[support > 0].mean()),
         "roc_auc_macro": float(np.mean(known)) if len(known) == len(classes) else None,
-        "log_loss": float(log_loss(targets, probabilities, labels=classes)),
-        "ece": expected_calibration_error(probabilities, targets),
+        **calibration_metrics(probabilities, targets),
         "per_class": {
             name: {
                 "precision": float(p),
@@ -86,6 +86,59 @@ def classification_metrics(
     return figures
 
 
+def calibration_metrics(probabilities: Floats, targets: Integers) -> dict[str, float]:
+    """Returns the figures that depend on how sure a model is.
+
+    Args:
+        probabilities: Distribution over the classes per face, (N, C).
+        targets: Index of the true class per face, (N,).
+
+    Returns:
+        ``log_loss`` in nats, ``brier`` (the squared distance of the distribution from the one-hot
+        label, 0 to 2; Brier 1950) and ``ece``.
+    """
+    num_classes = probabilities.shape[1]
+    distance = probabilities - np.eye(num_classes)[targets]
+    return {
+        "log_loss": float(log_loss(targets, probabilities, labels=list(range(num_classes)))),
+        "brier": float((distance**2).sum(axis=1).mean()),
+        "ece": expected_calibration_error(probabilities, targets),
+    }
+
+
+def vote_agreement(
+    probabilities: Floats, votes: Integers, majority: Integers, label_names: Sequence[str]
+) -> dict[str, Any]:
+    """Compares a model with the ten people who voted on each face for FER+.
+
+    Args:
+        probabilities: Distribution over the C classes per face, (N, C).
+        votes: Votes on each of the C classes, (N, C); faces without any are left out.
+        majority: Index of the class that FER+ holds to be right, (N,); -1 where there is none.
+        label_names: Names of the C classes.
+
+    Returns:
+        ``kl`` (nats, of the model's distribution from the votes', mean over ``n`` faces) and
+        ``accuracy`` against the majority, over ``n_majority`` faces.
+
+    Raises:
+        DataError: If no face has votes on these classes.
+    """
+    total = votes.sum(axis=1)
+    voted, decided = total > 0, majority >= 0
+    if not voted.any() or not decided.any():
+        raise DataError(f"no face has FER+ votes on {', '.join(label_names)}")
+    people = votes[voted] / total[voted, None]
+    model = np.asarray(probabilities, dtype=np.float64)[voted].clip(np.finfo(np.float64).tiny)
+    right = np.asarray(probabilities).argmax(axis=1)[decided] == majority[decided]
+    return {
+        "kl": float(rel_entr(people, model).sum(axis=1).mean()),
+        "n": int(voted.sum()),
+        "accuracy": float(right.mean()),
+        "n_majority": int(decided.sum()),
+    }
+
+
 def expected_calibration_error(
     probabilities: Floats, targets: Integers, bins: int = ECE_BINS
 ) -> float:
@@ -100,12 +153,31 @@ def expected_calibration_error(
         targets: Index of the true class per face, (N,).
         bins: Number of bins in (0, 1].
     """
+    faces, confidence, correct = reliability(probabilities, targets, bins)
+    return float((faces * np.abs(correct - confidence)).sum() / len(targets))
+
+
+def reliability(
+    probabilities: Floats, targets: Integers, bins: int = ECE_BINS
+) -> tuple[Integers, Floats, Floats]:
+    """Sorts faces into equal-width bins of their largest probability.
+
+    Args:
+        probabilities: Distribution over the classes per face, (N, C).
+        targets: Index of the true class per face, (N,).
+        bins: Number of bins in (0, 1].
+
+    Returns:
+        Of each bin, (bins,): its faces, their mean confidence and their accuracy; 0 where empty.
+    """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == targets
     edges = np.linspace(0, 1, bins + 1)[1:-1]
     place = np.searchsorted(edges, confidence, side="left")
-    gap = np.bincount(place, weights=correct - confidence, minlength=bins)
-    return float(np.abs(gap).sum() / len(targets))
+    faces = np.bincount(place, minlength=bins)
+    sums = (np.bincount(place, weights=w, minlength=bins) for w in (confidence, correct))
+    mean_confidence, accuracy = (total / faces.clip(min=1) for total in sums)
+    return faces, mean_confidence, accuracy
 
 
 def _checked(probabilities: Floats, targets: Integers, label_names: Sequence[str]) -> Floats:

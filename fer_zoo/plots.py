@@ -1,6 +1,6 @@
 """Figures as PNG files, drawn without pyplot: no global state, no display."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_zoo.files import make_folder, write_atomically
+from fer_zoo.metrics import expected_calibration_error, reliability
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure
@@ -111,6 +112,37 @@ def save_roc(
     axes.set_title(title, fontsize="medium")
     if len(axes.lines) > 1:
         axes.legend(title="class (AUC)", loc="lower right")
+    _save(figure, path)
+
+
+def save_reliability(
+    path: Path, distributions: Mapping[str, NDArray[Any]], targets: NDArray[Any], title: str = ""
+) -> None:
+    """Draws accuracy over confidence, one panel per way to compute probabilities.
+
+    Args:
+        path: The PNG file.
+        distributions: Probabilities (N, C) by the panel's title.
+        targets: Index of the true class per face, (N,).
+        title: Text above.
+    """
+    figure = _figure(4.6 * len(distributions), 4.8)
+    panels = figure.subplots(1, len(distributions), squeeze=False).flat
+    for axes, (name, probabilities) in zip(panels, distributions.items(), strict=True):
+        faces, confidence, accuracy = reliability(probabilities, targets)
+        there = faces > 0
+        middle = (np.arange(len(faces)) + 0.5) / len(faces)
+        axes.plot([0, 1], [0, 1], color="gray", linestyle=":", linewidth=1)
+        axes.bar(middle[there], accuracy[there], width=0.9 / len(faces), label="accuracy")
+        axes.plot(confidence[there], accuracy[there], "k.", label="mean confidence")
+        share = faces / faces.sum()
+        axes.bar(middle, -0.15 * share / share.max(), width=0.9 / len(faces), color="gray",
+                 label="share of faces")  # fmt: skip
+        ece = expected_calibration_error(probabilities, targets)
+        axes.set(xlabel="confidence", ylabel="accuracy", ylim=(-0.17, 1), xlim=(0, 1))
+        axes.set_title(f"{name}: ECE {ece:.4f}", fontsize="medium")
+        axes.legend(fontsize="small", loc="upper left")
+    figure.suptitle(title, fontsize="medium")
     _save(figure, path)
 
 

@@ -1,24 +1,27 @@
 """Figures of an evaluation or an audit as text for people."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from fer_zoo.calibration import FOLDS
 from fer_zoo.data.fer2013 import OFFICIAL_FACES
 from fer_zoo.metrics import ECE_BINS
 
 
-def summary_table(metrics: dict[str, Any], flipped: dict[str, Any] | None) -> list[str]:
+def summary_table(
+    metrics: dict[str, Any], flipped: dict[str, Any] | None, intervals: dict[str, Any]
+) -> list[str]:
     """Returns the overall figures, a line each.
 
     Args:
         metrics: Figures of :func:`fer_zoo.metrics.classification_metrics` from a single view.
-        flipped: The same from two views, shown in a second column; None leaves it out.
+        flipped: The same from two views, shown in a last column; None leaves it out.
+        intervals: 95 % intervals of ``metrics``.
     """
-    views = [metrics] if flipped is None else [metrics, flipped]
-    heads = ["1 view"] if flipped is None else ["1 view", "with mirror"]
-    rows = [f"{'faces':<28}{metrics['n']:>12,}"]
-    if flipped is not None:
-        rows.insert(0, f"{'':<28}" + "".join(f"{head:>12}" for head in heads))
+    mirror = [] if flipped is None else ["with mirror"]
+    heads = ["1 view", "95 % interval", *mirror]
+    rows = [f"{'':<28}{heads[0]:>12}" + "".join(f"{head:>17}" for head in heads[1:])]
+    rows.append(f"{'faces':<28}{metrics['n']:>12,}")
     percent = {
         "accuracy": "accuracy %",
         "balanced_accuracy": "balanced accuracy %",
@@ -28,29 +31,92 @@ def summary_table(metrics: dict[str, Any], flipped: dict[str, Any] | None) -> li
             for average in ("macro", "weighted")
         },
     }
-    for key, text in percent.items():
-        rows.append(f"{text:<28}" + "".join(f"{100 * m[key]:>12.2f}" for m in views))
     plain = {
         "roc_auc_macro": "ROC AUC, one vs rest, macro",
         "log_loss": "log-loss (nats)",
+        "brier": "Brier score (0 to 2)",
         "ece": f"ECE ({ECE_BINS} equal-width bins)",
     }
-    for key, text in plain.items():
-        rows.append(f"{text:<28}" + "".join(f"{_number(m[key]):>12}" for m in views))
+    for key, text in {**percent, **plain}.items():
+        show = _percent if key in percent else _number
+        row = f"{text:<28}{show(metrics[key]):>12}"
+        row += f"{_range(intervals[key], show) if key in intervals else '':>17}"
+        rows.append((row + (f"{show(flipped[key]):>17}" if flipped else "")).rstrip())
     return rows
+
+
+def evidence_table(
+    metrics: dict[str, Any],
+    leak_free: dict[str, Any] | None,
+    calibrated: dict[str, float] | None,
+    ferplus: dict[str, Any] | None,
+) -> list[str]:
+    """Returns what stands beside the figures, as far as there is any of it.
+
+    Args:
+        metrics: Figures of all faces.
+        leak_free: ``metrics`` and ``intervals`` of the leak-free part.
+        calibrated: Cross-fitted figures and the temperature of all faces.
+        ferplus: Agreement with FER+.
+    """
+    rows = []
+    if leak_free is not None:
+        part, spread = leak_free["metrics"], leak_free["intervals"]
+        rows.append(
+            f"leak-free part: accuracy {_percent(part['accuracy'])} % "
+            f"({_range(spread['accuracy'], _percent)}) on the {part['n']:,} faces in no other split"
+        )
+    if calibrated is not None:
+        keys = {"ece": "ECE", "log_loss": "log-loss", "brier": "Brier"}
+        change = ", ".join(
+            f"{text} {_number(metrics[key])} -> {_number(calibrated[key])}"
+            for key, text in keys.items()
+        )
+        rows.append(f"temperature {calibrated['temperature']:.4f}, fitted on the whole split;")
+        rows.append(f"  cross-fitted over {FOLDS} folds: {change}")
+    if ferplus is not None:
+        rows.append(
+            f"FER+: accuracy {_percent(ferplus['accuracy'])} % against the majority "
+            f"({ferplus['n_majority']:,} faces),"
+        )
+        rows.append(
+            f"  KL divergence {_number(ferplus['kl'])} nats from the votes ({ferplus['n']:,} faces)"
+        )
+    return rows
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}"
+
+
+def _range(interval: list[float], show: Callable[[float], str]) -> str:
+    low, high = interval
+    return f"{show(low)}-{show(high)}"
 
 
 def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.4f}"
 
 
-def class_table(metrics: dict[str, Any]) -> list[str]:
-    """Returns the figures of each class, a line each."""
-    heads = ("precision", "recall", "f1", "ROC AUC", "faces")
-    rows = [f"{'class':<12}" + "".join(f"{head:>11}" for head in heads)]
+def class_table(metrics: dict[str, Any], recall: dict[str, list[float]]) -> list[str]:
+    """Returns the figures of each class, a line each.
+
+    Args:
+        metrics: Figures of :func:`fer_zoo.metrics.classification_metrics`.
+        recall: 95 % interval of each class's recall.
+    """
+    heads = ("precision", "recall", "95 % interval", "f1", "ROC AUC", "faces")
+    widths = (11, 9, 15, 9, 9, 8)
+    pairs = zip(heads, widths, strict=True)
+    rows = [f"{'class':<12}" + "".join(f"{head:>{width}}" for head, width in pairs)]
     for name, m in metrics["per_class"].items():
-        shares = "".join(f"{100 * m[key]:>11.2f}" for key in ("precision", "recall", "f1"))
-        rows.append(f"{name:<12}{shares}{_number(m['roc_auc']):>11}{m['support']:>11,}")
+        spread = _range(recall[name], _percent) if name in recall else "none"
+        cells = (
+            *(_percent(m[key]) for key in ("precision", "recall")),
+            *(spread, _percent(m["f1"]), _number(m["roc_auc"]), f"{m['support']:,}"),
+        )
+        pairs = zip(cells, widths, strict=True)
+        rows.append(f"{name:<12}" + "".join(f"{cell:>{width}}" for cell, width in pairs))
     return rows
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 import fer_zoo
-from fer_zoo.calibration import fit_temperature
+from fer_zoo.calibration import cross_fit, fit_temperature
 from fer_zoo.errors import DataError, WeightsError
 from fer_zoo.publishing import save_pretrained
 
@@ -72,3 +72,27 @@ def test_a_damaged_temperature_is_refused(run, value):
     config.write_text(config.read_text().replace('"temperature": 1.7', f'"temperature": {value}'))
     with pytest.raises(WeightsError, match="temperature"):
         fer_zoo.create_model(run, pretrained=True)
+
+
+def test_cross_fitting_uses_other_faces_alone():
+    generator = torch.Generator().manual_seed(2)
+    honest = 2 * torch.randn(500, 5, generator=generator)
+    targets = torch.multinomial(honest.softmax(dim=1), 1, generator=generator).squeeze(1)
+    logits, groups = 3 * honest, np.arange(500) // 2  # pairs of copies
+    found = cross_fit(logits, targets, groups)
+    assert torch.allclose(found.sum(dim=1), torch.ones(500), atol=1e-5)
+    temperatures = []
+    for i in range(500):  # what each face's logits were divided by
+        spread = logits[i].max() - logits[i].min()
+        temperatures.append(float(spread / (found[i].max().log() - found[i].min().log())))
+    folds = np.unique(np.round(temperatures, 3))
+    assert len(folds) == 5 and np.abs(folds - 3).max() < 0.6
+    assert np.allclose(temperatures[::2], temperatures[1::2], rtol=1e-3)
+    for fold in folds:
+        held = np.isclose(temperatures, fold, atol=1e-3)
+        assert fit_temperature(logits[~held], targets[~held]) == pytest.approx(fold, abs=2e-3)
+
+
+def test_cross_fitting_needs_faces():
+    with pytest.raises(DataError, match="5 folds"):
+        cross_fit(torch.randn(10, 3), torch.zeros(10, dtype=torch.long), np.arange(10) // 3)

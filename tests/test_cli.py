@@ -362,12 +362,25 @@ def test_evaluate(fer2013_csv, run_folder, tmp_path, capsys):
     saved = json.loads((out / "metrics.json").read_text())
     assert saved["metrics"]["n"] == 21 and saved["metrics_flip"]["n"] == 21
     assert f"{100 * saved['metrics']['accuracy']:.2f}" in text and "PublicTest" in text
-    assert sorted(p.name for p in out.iterdir()) == ["confusion.png", "metrics.json", "roc.png"]
+    pictures = ["confusion.png", "reliability.png", "roc.png"]
+    assert sorted(p.name for p in out.iterdir()) == sorted([*pictures, "metrics.json"])
     assert main([*command, "--split", "test"]) == 0
     assert "PrivateTest" in capsys.readouterr().out
     assert main([*command, "--plots"]) == 2
     assert "--out" in capsys.readouterr().err
     assert main(["evaluate", run_folder, "--data", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_compare(fer2013_csv, run_folder, tmp_path, capsys):
+    out = tmp_path / "new" / "comparison"
+    command = ["compare", run_folder, f"{run_folder},{run_folder}"]
+    assert main([*command, "--data", str(fer2013_csv), "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "A - B +0.00 points" in text and "only A 0, only B 0" in text
+    assert json.loads((out / "comparison.json").read_text())["mcnemar_p"] == 1
+    assert (out / "disagreements.png").stat().st_size > 1000
+    assert main([*command, "--data", str(tmp_path / "nowhere")]) == 2
     assert "nowhere" in capsys.readouterr().err
 
 

@@ -1,4 +1,7 @@
+import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,13 +9,14 @@ import torch
 from PIL import Image
 from torch.nn.functional import nll_loss
 
+from fer_zoo.calibration import fit_temperature
 from fer_zoo.data import FaceDataset
 from fer_zoo.data.augment import prepare
 from fer_zoo.errors import ConfigError, DataError, OutputError
-from fer_zoo.evaluation import evaluate, predict_logits
+from fer_zoo.evaluation import evaluate, predict_logits, read_faces
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 from fer_zoo.models import create_model
-from fer_zoo.plots import save_confusion, save_curves, save_roc
+from fer_zoo.plots import save_confusion, save_curves, save_reliability, save_roc
 from fer_zoo.publishing import save_pretrained
 
 ORDER = (3, 0, 6, 5, 1, 2, 4)
@@ -134,6 +138,37 @@ def test_the_table_shows_every_figure(model):
     assert row[1] == ["happy", *map(str, m["confusion"][3])]
 
 
+def test_evidence_beside_the_figures(model, monkeypatch):
+    votes = torch.zeros(42, 10, dtype=torch.uint8)
+    codes = [4, 5, 6, 1, 3, 2, 0]  # each class's column in FER+
+    votes[torch.arange(42), torch.tensor(codes)[torch.arange(42) % 7]] = 8
+    votes[:6, 7] = 9  # contempt, which FER-2013 does not know
+    faces = dataset(votes=votes)
+    leaked = hashlib.sha256(faces.images[3].numpy().tobytes()).hexdigest()
+    monkeypatch.setattr("fer_zoo.data.leaks.leaked_rows", lambda: {leaked: (1, 30000)})
+    result = evaluate(model, faces)
+    assert result.leak_free["metrics"]["n"] == 41
+    right = result.probabilities.argmax(1) == result.targets
+    assert result.leak_free["metrics"]["accuracy"] == np.delete(right, 3).mean()
+    assert result.ferplus["n_majority"] == 36 and result.ferplus["n"] == 42
+    assert result.ferplus["accuracy"] == right[6:].mean()
+    logits = predict_logits(model, faces.images)
+    assert result.calibrated["temperature"] == fit_temperature(logits, faces.targets)
+    assert result.calibrated_probabilities.shape == (42, 7)
+    text = result.table()
+    assert "on the 41 faces in no other split" in text and "(36 faces)" in text
+    monkeypatch.undo()
+    plain = evaluate(model, dataset(n=4))
+    assert plain.leak_free is plain.ferplus is plain.calibrated is None
+
+
+def test_faces_come_with_votes_where_there_are_any(synthetic_layouts, tmp_path):
+    with_votes = Path(synthetic_layouts["csv"])
+    assert read_faces(with_votes, "val").votes is not None
+    shutil.copy(next(with_votes.glob("fer2013.csv")), tmp_path)
+    assert read_faces(tmp_path, "val").votes is None
+
+
 def decoded(path):
     with Image.open(path) as image:
         image.load()
@@ -147,9 +182,11 @@ def test_plots(model, tmp_path):
     save_confusion(tmp_path / "diagonal.png", np.eye(7, dtype=int).tolist(), names)
     save_roc(tmp_path / "r.png", result.probabilities, result.targets, names, result.title)
     save_roc(tmp_path / "one.png", result.probabilities[:1], result.targets[:1], names)
+    panels = {"before": result.probabilities, "after": result.calibrated_probabilities}
+    save_reliability(tmp_path / "e.png", panels, result.targets, result.title)
     record = {"train_loss": 1.0, "val_loss": 1.1, "train_accuracy": 0.5, "val_accuracy": 0.6}
     save_curves(tmp_path / "u.png", [{"epoch": 0, **record}])
-    for name in ("new/c.png", "diagonal.png", "r.png", "one.png", "u.png"):
+    for name in ("new/c.png", "diagonal.png", "r.png", "one.png", "e.png", "u.png"):
         pixels = decoded(tmp_path / name)
         assert min(pixels.shape[:2]) > 300 and pixels.std() > 5
     # dark cells on the diagonal only: the colours are the shares

@@ -3,9 +3,15 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import entropy
+from sklearn.metrics import brier_score_loss
 
 from fer_zoo.errors import DataError
-from fer_zoo.metrics import classification_metrics, expected_calibration_error
+from fer_zoo.metrics import (
+    classification_metrics,
+    expected_calibration_error,
+    vote_agreement,
+)
 
 NAMES = ("angry", "happy", "sad", "neutral")
 
@@ -125,3 +131,25 @@ def test_a_single_face_and_a_single_class():
 def test_what_is_no_distribution_is_refused(p, targets, message):
     with pytest.raises(DataError, match=message):
         classification_metrics(p, targets, NAMES)
+
+
+def test_brier_is_the_sum_of_scikit_learns_per_class():
+    p, targets = draw()
+    found = classification_metrics(p, targets, NAMES)["brier"]
+    per_class = (brier_score_loss(targets == i, p[:, i]) for i in range(4))
+    assert found == pytest.approx(sum(per_class), rel=1e-5)
+    assert classification_metrics(np.eye(4), np.arange(4), NAMES)["brier"] == 0
+    assert classification_metrics(np.eye(4), (np.arange(4) + 1) % 4, NAMES)["brier"] == 2
+
+
+def test_agreement_with_votes():
+    p, _ = draw(n=4)
+    votes = np.array([[5, 5, 0, 0], [0, 9, 0, 1], [0, 0, 0, 0], [0, 0, 2, 8]])
+    majority = np.array([-1, 1, -1, int(p[3].argmax())])
+    found = vote_agreement(p, votes, majority, NAMES)
+    voted = [0, 1, 3]
+    assert found["kl"] == pytest.approx(np.mean([entropy(votes[i], p[i]) for i in voted]), rel=1e-5)
+    assert found["accuracy"] == (1 + (p[1].argmax() == 1)) / 2
+    assert (found["n"], found["n_majority"]) == (3, 2)
+    with pytest.raises(DataError, match="votes"):
+        vote_agreement(p, votes * 0, majority, NAMES)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fer_zoo.errors import FerZooError
 
 #: Modules of this package, in the order that ``fer-zoo --help`` lists them.
-COMMANDS = ("predict", "list", "info", "evaluate", "train", "bench", "audit")
+COMMANDS = ("predict", "list", "info", "evaluate", "compare", "train", "bench", "audit")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -68,6 +68,21 @@ def find_leaks(pixels: NDArray[np.uint8], usage: str) -> NDArray[np.bool_]:
     return np.array([sha256 in leaked for sha256 in _hashes(pixels)], dtype=bool)
 
 
+def in_several_splits(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tells which faces are blank or stand in more than one part of FER-2013.
+
+    Training without leaks drops their Training rows; others' training may not have.
+
+    Args:
+        pixels: Faces (N, 48, 48) of any part.
+
+    Returns:
+        (N,), True where the leak list has the face, under whichever part.
+    """
+    known = leaked_rows()
+    return np.array([sha256 in known for sha256 in _hashes(pixels)], dtype=bool)
+
+
 def check_row_order(pixels: NDArray[np.uint8], rows: NDArray[np.int64], source: str) -> None:
     """Checks that faces stand where they do in the original, as FER+ votes are joined by row.
 

@@ -1,0 +1,57 @@
+"""fer-zoo compare."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def register(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="tell whether one model is better than another on the same faces",
+        description="Evaluates two models on the same faces and tells how sure their difference "
+        "is: exact McNemar test, and the 95 % interval of the difference in accuracy from a "
+        "bootstrap over groups of identical faces.",
+        epilog="Example: fer-zoo compare dacl vgg_small --data fer2013.csv --out comparison",
+    )
+    what = "model name, or a folder that training wrote; several with commas are an ensemble"
+    parser.add_argument("a", metavar="A", help=what)
+    parser.add_argument("b", metavar="B", help="the other model")
+    parser.add_argument(
+        "--data", required=True, metavar="DIR", help="FER-2013, in any layout: a folder or a file"
+    )
+    parser.add_argument(
+        "--split",
+        default="val",
+        choices=("train", "val", "test"),
+        help="Training, PublicTest or PrivateTest (val)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="write comparison.json there, and disagreements.png: the faces that one model gets "
+        "right and the other wrong",
+    )
+    parser.add_argument("--batch-size", type=int, default=256, help="faces per pass (256)")
+    parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the comparison and writes what was asked for."""
+    from fer_zoo.comparison import compare
+    from fer_zoo.files import make_folder
+
+    if args.out:
+        make_folder(args.out)
+    result = compare(
+        args.a, args.b, args.data, args.split, batch_size=args.batch_size, device=args.device
+    )
+    print(result.table(), flush=True)
+    if args.out:
+        result.save(args.out / "comparison.json")
+        result.save_disagreements(args.out / "disagreements.png")
+        print(f"\nwrote {args.out / 'comparison.json'}, {args.out / 'disagreements.png'}")
+    return 0
