@@ -8,6 +8,7 @@ The records are ``docs/results/<weights>.json`` (``fer-zoo evaluate --flip --out
 """
 
 import argparse
+import csv
 import dataclasses
 import json
 import re
@@ -108,6 +109,47 @@ def bench_table() -> str:
     return "\n".join(lines)
 
 
+def report_rows() -> list[dict[str, str]]:
+    """Returns the rows of the report's table."""
+    with (RESULTS / "report.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def report_table() -> str:
+    """Returns the report's rows beside what fer_zoo measured of the same model."""
+    lines = [
+        "| row | model | augmentation | optimizer | lr | epochs | report % | the row itself, 48 pixels "
+        "% | shipped weights % |",
+        "|--:|---|---|---|--:|--:|--:|--:|--:|",
+    ]
+    shipped = {row["model"]: f"{row['model']}.{row['weights']}" for row in rows() if row["weights"]}
+    for row in report_rows():
+        run = RESULTS / f"report-row-{row['row']}.json"
+        own = percent(json.loads(run.read_text())["metrics"]) if run.is_file() else "not run"
+        weights = shipped.get(row["model"])
+        best = percent(result_of(weights)["metrics"]) if weights else "-"
+        optimizer = {"adam": "Adam", "momentum": "SGD 0.9"}[row["optimizer"]]
+        lines.append(
+            f"| {row['row']} | `{row['model']}` | {row['augmentation']} | {optimizer} "
+            f"| {row['lr']} | {row['epochs']} | {row['accuracy']} | {own} | {best} |"
+        )
+    return "\n".join(lines)
+
+
+def report_commands() -> str:
+    """Returns what runs each row with the report's geometry, on a GPU."""
+    lines = ["```console"]
+    for row in report_rows():
+        command = (
+            f"fer-zoo train {row['model']}_224 --recipe examples/report.toml --optimizer "
+            f"{row['optimizer']} --lr {row['lr']} --epochs {row['epochs']}"
+        )
+        if row["augmentation"] == "no":
+            command += " --rotation 0 --shift 0 --flip 0"
+        lines.append(f"{command} --data fer2013.csv --out runs/row-{row['row']}")
+    return "\n".join([*lines, "```"])
+
+
 def model_card(name: str) -> str:
     """Returns the card of shipped weights."""
     result, record = result_of(name), weights_record(f"fer_{name}") or {}
@@ -136,8 +178,8 @@ def model_card(name: str) -> str:
         "FER-2013 PublicTest, all 3,589 faces, computed in float32 by",
         f"`{_command(result['provenance']['command'])}` on {result['provenance']['hardware']}.",
         "**PublicTest also chose the best epoch, so its figures are a little high.** PrivateTest",
-        "was not looked at. One seed. 95 % intervals come from 2,000 bootstrap samples of groups of",
-        "identical faces; they leave out what choosing on PublicTest and other seeds would change.",
+        "was not looked at. One seed. 95 % intervals come from 2,000 bootstrap samples of groups",
+        "of identical faces; what choosing on PublicTest and other seeds change is not in them.",
         "",
         "| | one view | 95 % interval | with the mirror image |",
         "|---|--:|---|--:|",
@@ -198,15 +240,15 @@ def evidence_lines(record: dict[str, Any], result: dict[str, Any]) -> list[str]:
     """Describes what stands beside the figures: calibration, leak-free part, FER+."""
     calibrated, part, people = (result[key] for key in ("calibrated", "leak_free", "ferplus"))
     return [
-        f"- `Predictor` divides logits by {record['temperature']}, the temperature fitted on all of",
-        "  PublicTest; the figures above are without it. With a temperature fitted on other folds",
+        f"- `Predictor` divides logits by {record['temperature']}, the temperature fitted on all",
+        "  of PublicTest; the figures above are without it. With one fitted on the other folds",
         f"  (5-fold, over groups of identical faces): log-loss {calibrated['log_loss']:.4f}, Brier",
         f"  {calibrated['brier']:.4f}, ECE {calibrated['ece']:.4f}.",
         f"- Without the faces that stand in several splits: {percent(part['metrics'])} %",
         f"  ({spread(part['intervals']['accuracy'])}) on {part['metrics']['n']:,} faces.",
         f"- FER+: {percent(people)} % right against the majority of its ten votes",
-        f"  ({people['n_majority']:,} faces that have one of these classes); KL divergence from the",
-        f"  votes {people['kl']:.4f} nats ({people['n']:,} faces).",
+        f"  ({people['n_majority']:,} faces that have one of these classes); KL divergence from",
+        f"  the votes {people['kl']:.4f} nats ({people['n']:,} faces).",
     ]
 
 
@@ -260,8 +302,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "models": lambda: models_table("docs/model_cards", twins=False),
     "all models": lambda: models_table("model_cards", twins=True),
     "bench": bench_table,
+    "report": report_table,
+    "report commands": report_commands,
 }
-PAGES = ("README.md", "docs/models.md", "docs/training.md")
+PAGES = ("README.md", "docs/models.md", "docs/training.md", "docs/results.md")
 
 
 def filled(page: str) -> str:
