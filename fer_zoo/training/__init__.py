@@ -13,7 +13,15 @@ from fer_zoo.training.config import TrainConfig, list_recipes, load_config, reci
 from fer_zoo.training.distributed import world
 from fer_zoo.training.loop import Trainer, TrainResult
 
-__all__ = ["TrainConfig", "TrainResult", "Trainer", "list_recipes", "load_config", "train"]
+__all__ = [
+    "TrainConfig",
+    "TrainResult",
+    "Trainer",
+    "list_recipes",
+    "load_config",
+    "recipe_of",
+    "train",
+]
 
 
 def train(
@@ -39,7 +47,7 @@ def train(
         data: Where FER-2013 lies, with the FER+ votes if the recipe needs them, or a training and
             a validation data set.
         out: The folder to write.
-        recipe: Name or TOML file of a recipe; by default the one that is named like the model.
+        recipe: Name or TOML file of a recipe; by default that of the model, if it has one.
         resume: Continues from the folder's checkpoint; settings not given are the checkpoint's.
         time_limit: Minutes after which to stop, resumably.
         device: Where to compute; CUDA where there is one.

@@ -144,8 +144,13 @@ def list_recipes() -> list[str]:
 
 
 def recipe_of(model: str) -> str | None:
-    """Returns the recipe named like a model, ``vgg_ferplus`` for ``vgg.ferplus``; None without."""
-    name = model.replace(".", "_")
+    """Returns the recipe of a model or of its weights; None if there is none.
+
+    Args:
+        model: A name such as ``"dacl"``, which is short for ``"dacl.fer2013"``, or
+            ``"vgg.ferplus"``, whose recipe is called ``vgg_ferplus``.
+    """
+    name = model.removesuffix(".fer2013").replace(".", "_")
     return name if name in list_recipes() else None
 
 
