@@ -113,7 +113,7 @@ def model_card(name: str) -> str:
     result, record = result_of(name), weights_record(f"fer_{name}") or {}
     training, m = record["training"], result["metrics"]
     ferplus = same_labels(result["label_names"], FERPLUS_LABELS)
-    which = "the faces on which most FER+ votes agree" if ferplus else "all faces"
+    which = "the faces on which more than half of the FER+ votes agree" if ferplus else "all faces"
     lines = [
         "---",
         "license: apache-2.0",
