@@ -136,8 +136,8 @@ def model_card(name: str) -> str:
         f"FER-2013 PublicTest, {which} ({m['n']:,}), computed in float32 by",
         f"`{_command(result['provenance']['command'])}` on {result['provenance']['hardware']}.",
         "**PublicTest also chose the best epoch, so its figures are a little high.** PrivateTest",
-        "was not looked at. One seed. 95 % intervals come from 2,000 bootstrap samples of groups of",
-        "identical faces; they leave out what choosing on PublicTest and other seeds would change.",
+        "was not looked at. One seed. 95 % intervals come from 2,000 bootstrap samples of groups",
+        "of identical faces; they leave out what choosing on PublicTest and other seeds change.",
         "",
         "| | one view | 95 % interval | with the mirror image |",
         "|---|--:|---|--:|",
@@ -206,15 +206,15 @@ def evidence_lines(record: dict[str, Any], result: dict[str, Any]) -> list[str]:
     """Describes what stands beside the figures: calibration, leak-free part, FER+."""
     calibrated, part, people = (result[key] for key in ("calibrated", "leak_free", "ferplus"))
     return [
-        f"- `Predictor` divides logits by {record['temperature']}, the temperature fitted on all of",
-        "  PublicTest; the figures above are without it. With a temperature fitted on other folds",
+        f"- `Predictor` divides logits by {record['temperature']}, the temperature fitted on all",
+        "  of PublicTest; the figures above are without it. With a temperature fitted on other folds",
         f"  (5-fold, over groups of identical faces): log-loss {calibrated['log_loss']:.4f}, Brier",
         f"  {calibrated['brier']:.4f}, ECE {calibrated['ece']:.4f}.",
         f"- Without the faces that stand in several splits: {percent(part['metrics'])} %",
         f"  ({spread(part['intervals']['accuracy'])}) on {part['metrics']['n']:,} faces.",
         f"- FER+: {percent(people)} % right against the majority of its ten votes",
-        f"  ({people['n_majority']:,} faces that have one of these classes); KL divergence from the",
-        f"  votes {people['kl']:.4f} nats ({people['n']:,} faces).",
+        f"  ({people['n_majority']:,} faces that have one of these classes); KL divergence from",
+        f"  the votes {people['kl']:.4f} nats ({people['n']:,} faces).",
     ]
 
 
