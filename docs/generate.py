@@ -207,7 +207,7 @@ def evidence_lines(record: dict[str, Any], result: dict[str, Any]) -> list[str]:
     calibrated, part, people = (result[key] for key in ("calibrated", "leak_free", "ferplus"))
     return [
         f"- `Predictor` divides logits by {record['temperature']}, the temperature fitted on all",
-        "  of PublicTest; the figures above are without it. With a temperature fitted on other folds",
+        "  of PublicTest; the figures above are without it. With one fitted on the other folds",
         f"  (5-fold, over groups of identical faces): log-loss {calibrated['log_loss']:.4f}, Brier",
         f"  {calibrated['brier']:.4f}, ECE {calibrated['ece']:.4f}.",
         f"- Without the faces that stand in several splits: {percent(part['metrics'])} %",
