@@ -9,7 +9,6 @@ The records are ``docs/results/<weights>.json`` (``fer-zoo evaluate --flip --out
 
 import argparse
 import csv
-import dataclasses
 import json
 import re
 import sys
@@ -18,9 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fer_zoo.labels import FERPLUS_LABELS, same_labels
 from fer_zoo.models._weights import weights_record
 from fer_zoo.summary import model_rows
-from fer_zoo.training import list_recipes, load_config
+from fer_zoo.training import load_config, recipe_of
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"
@@ -153,9 +153,9 @@ def report_commands() -> str:
 def model_card(name: str) -> str:
     """Returns the card of shipped weights."""
     result, record = result_of(name), weights_record(f"fer_{name}") or {}
-    model, _ = name.split(".")
-    training, recipe, m = record["training"], record["recipe"], result["metrics"]
-    votes = " and the FER+ votes of the same faces as a second head" if recipe["ferplus"] else ""
+    training, m = record["training"], result["metrics"]
+    ferplus = same_labels(result["label_names"], FERPLUS_LABELS)
+    which = "the faces on which more than half of the FER+ votes agree" if ferplus else "all faces"
     lines = [
         "---",
         "license: apache-2.0",
@@ -167,7 +167,7 @@ def model_card(name: str) -> str:
         "```python",
         "import fer_zoo",
         "",
-        f'predictor = fer_zoo.Predictor("{model}")',
+        f'predictor = fer_zoo.Predictor("{name.removesuffix(".fer2013")}")',
         'print(predictor("face.png").label)',
         "```",
         "",
@@ -175,7 +175,7 @@ def model_card(name: str) -> str:
         "",
         "## Figures",
         "",
-        "FER-2013 PublicTest, all 3,589 faces, computed in float32 by",
+        f"FER-2013 PublicTest, {which} ({m['n']:,}), computed in float32 by",
         f"`{_command(result['provenance']['command'])}` on {result['provenance']['hardware']}.",
         "**PublicTest also chose the best epoch, so its figures are a little high.** PrivateTest",
         "was not looked at. One seed. 95 % intervals come from 2,000 bootstrap samples of groups",
@@ -218,12 +218,12 @@ def model_card(name: str) -> str:
         "## Training",
         "",
         f"From scratch on {training['training_faces']:,} Training faces of FER-2013 (without those",
-        f"that are blank or equal a face of a later part), with their labels{votes}.",
+        f"that are blank or equal a face of a later part), with {learnt(record['recipe'])}.",
         "",
         *run_lines(record),
         "## Limits",
         "",
-        "Gray faces of 48x48 pixels from web searches of about 2013; people agree with their",
+        "Gray faces of 48x48 pixels from web searches of about 2013; people agree with FER-2013's",
         "labels in about 65 % of cases (Goodfellow et al. 2013). An apparent expression is not a",
         "felt emotion. Nothing is known of how figures differ by age, gender, ethnicity or",
         "disability: FER-2013 has no such labels. Not for decisions about people; see",
@@ -234,6 +234,14 @@ def model_card(name: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def learnt(recipe: dict[str, Any]) -> str:
+    """Says what a recipe's targets are."""
+    if recipe.get("labels") == "ferplus":
+        return f"targets from their FER+ votes (`{recipe['ferplus_target']}`)"
+    votes = " and the FER+ votes of the same faces as a second head" if recipe["ferplus"] else ""
+    return f"their labels{votes}"
 
 
 def evidence_lines(record: dict[str, Any], result: dict[str, Any]) -> list[str]:
@@ -272,9 +280,10 @@ def run_lines(run: dict[str, Any]) -> list[str]:
 
 def train_command(run: dict[str, Any]) -> str:
     """Returns what trains weights anew: by the recipe in the package if it says the same."""
-    name = run["architecture"].removeprefix("fer_")
-    if name in list_recipes() and dataclasses.asdict(load_config(name)) == run["recipe"]:
-        return f"fer-zoo train {name} --data fer2013.csv --out runs/{name}"
+    name = f"{run['architecture'].removeprefix('fer_')}.{run['tag']}".removesuffix(".fer2013")
+    recipe = recipe_of(name)
+    if recipe and load_config(recipe) == load_config(**run["recipe"]):
+        return f"fer-zoo train {name} --data fer2013.csv --out runs/{recipe}"
     return _command(run["training"]["command"])
 
 
@@ -284,7 +293,7 @@ def measured(name: str) -> str:
     Args:
         name: Architecture and tag of the weights that it made.
     """
-    path, record = RECIPES / f"{name.split('.')[0]}.toml", weights_record(f"fer_{name}") or {}
+    path, record = RECIPES / f"{recipe_of(name)}.toml", weights_record(f"fer_{name}") or {}
     training, epochs = record["training"], record["recipe"]["epochs"]
     line = (
         f"# Measured: best epoch {training['epochs']} of {epochs} after {training['hours']:.2f} h "
@@ -329,7 +338,7 @@ def main() -> int:
         if row["weights"]:
             name = f"{row['model']}.{row['weights']}"
             wanted[ROOT / "docs" / "model_cards" / f"{name}.md"] = model_card(name)
-            wanted[RECIPES / f"{row['model']}.toml"] = measured(name)
+            wanted[RECIPES / f"{recipe_of(name)}.toml"] = measured(name)
     stale = [p for p, text in wanted.items() if not p.is_file() or p.read_text() != text]
     for path in stale:
         if not args.check:

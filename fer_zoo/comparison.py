@@ -12,6 +12,7 @@ from fer_zoo.data.duplicates import duplicate_groups
 from fer_zoo.data.faces import FaceDataset
 from fer_zoo.evaluation import SPLIT_NOTES, Evaluation, evaluate, read_faces
 from fer_zoo.files import write_text
+from fer_zoo.inference import load_model
 from fer_zoo.plots import save_contact_sheet
 from fer_zoo.uncertainty import bootstrap_totals, interval
 
@@ -178,7 +179,10 @@ def compare(
     Example:
         >>> print(compare("dacl", "vgg_small", "data").table())  # doctest: +SKIP
     """
-    faces = data if isinstance(data, FaceDataset) else read_faces(data, split)
+    if isinstance(data, FaceDataset):
+        faces = data
+    else:
+        faces = read_faces(data, split, load_model(a, device)[0].label_names)
     first, second = (
         evaluate(model, faces, split, batch_size=batch_size, device=device) for model in (a, b)
     )

@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fer_zoo.data import FER2013, FaceDataset
+from fer_zoo.data import FER2013, FaceDataset, FERPlus
 from fer_zoo.data.augment import prepare
 from fer_zoo.data.duplicates import duplicate_groups
 from fer_zoo.errors import ConfigError, DataError, DataNotFoundError
 from fer_zoo.evidence import calibrate, ferplus_agreement, leak_free
 from fer_zoo.files import write_text
 from fer_zoo.inference import load_model, provenance
-from fer_zoo.labels import label_indices
+from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS, label_indices, same_labels
 from fer_zoo.metrics import classification_metrics
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.tables import class_table, confusion_table, evidence_table, summary_table
@@ -79,16 +80,22 @@ def predict_logits(
     return torch.cat(parts)
 
 
-def read_faces(data: str | Path, split: str) -> FER2013:
+def read_faces(
+    data: str | Path, split: str, label_names: Sequence[str] = FER2013_LABELS
+) -> FER2013:
     """Reads every face of a split, leaked or not, with FER+ votes where the data has them.
 
     Args:
         data: Where FER-2013 lies, in any layout.
         split: ``"train"``, ``"val"`` or ``"test"``.
+        label_names: The classes of the model to evaluate. For those of FER+ the labels are the
+            majority of its votes, and faces without one are left out.
 
     Raises:
         DataError: If the data cannot be used.
     """
+    if same_labels(label_names, FERPLUS_LABELS):
+        return FERPlus(data, split, exclude_leaks=False)
     try:
         return FER2013(data, split, exclude_leaks=False, with_votes=True)
     except (DataError, DataNotFoundError):
@@ -195,6 +202,9 @@ def evaluate(
 ) -> Evaluation:
     """Evaluates a model on every face of a split; none is left out, leaked or not.
 
+    A model with the eight classes of FER+ is measured against the majority of its votes, on the
+    faces that have one.
+
     Args:
         model: A name (``"dacl"``), a folder that training wrote, several of these with commas
             between (``"dacl,vgg"``) for an ensemble, or a model of fer_zoo.
@@ -220,7 +230,7 @@ def evaluate(
         faces = data
         split = faces.split or split
     else:
-        faces = read_faces(data, split)
+        faces = read_faces(data, split, ready.label_names)
     targets = targets_in_order(faces, ready.label_names)
     names = tuple(ready.label_names)
     logits = predict_logits(ready, faces.images, batch_size=batch_size)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 #: The seven classes of FER-2013 in the order of its codes 0-6 (Goodfellow et al. 2013).
 FER2013_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
@@ -14,6 +16,19 @@ FERPLUS_LABELS = (
     "anger",
     "disgust",
     "fear",
+    "contempt",
+)
+
+#: The eight classes of AffectNet in the order of its codes 0-7 (Mollahosseini et al. 2017,
+#: arXiv:1708.03985).
+AFFECTNET_LABELS = (
+    "neutral",
+    "happy",
+    "sad",
+    "surprise",
+    "fear",
+    "disgust",
+    "anger",
     "contempt",
 )
 
@@ -61,3 +76,46 @@ def label_indices(names: Sequence[str], target: Sequence[str]) -> list[int]:
     if missing:
         raise ValueError(f"no label like {', '.join(missing)}; there are {', '.join(target)}")
     return [positions[canonical_label(name)] for name in names]
+
+
+def same_labels(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Says whether two label lists hold the same classes, in any order and spelling."""
+    return {canonical_label(name) for name in names} == {canonical_label(name) for name in others}
+
+
+def map_probabilities(probabilities: Tensor, names: Sequence[str], target: Sequence[str]) -> Tensor:
+    """Brings distributions over one label list to another, class by class, by name.
+
+    What lies on a class that ``target`` lacks is dropped, and the rest is scaled to sum to 1. A
+    class that ``names`` lacks gets 0.
+
+    Args:
+        probabilities: Distributions (..., n) over ``names``.
+        names: The n labels that they are over.
+        target: The m labels wanted, such as ``FER2013_LABELS``.
+
+    Returns:
+        Distributions (..., m); zeros where all was on dropped classes.
+
+    Raises:
+        ValueError: If ``probabilities`` has not n columns, or the lists share no label.
+
+    Example:
+        >>> import torch
+        >>> p = torch.tensor([0.5, 0.25, 0.25])
+        >>> map_probabilities(p, ["contempt", "anger", "neutral"], ["neutral", "fear", "angry"])
+        tensor([0.5000, 0.0000, 0.5000])
+    """
+    if probabilities.shape[-1] != len(names):
+        raise ValueError(
+            f"{probabilities.shape[-1]} probabilities per face for {len(names)} labels: "
+            f"{', '.join(names)}"
+        )
+    known = {canonical_label(name) for name in names}
+    shared = [i for i, name in enumerate(target) if canonical_label(name) in known]
+    if not shared:
+        raise ValueError(f"none of {', '.join(names)} is among {', '.join(target)}")
+    mapped = probabilities.new_zeros((*probabilities.shape[:-1], len(target)))
+    mapped[..., shared] = probabilities[..., label_indices([target[i] for i in shared], names)]
+    total = mapped.sum(dim=-1, keepdim=True)
+    return mapped / total.masked_fill(total == 0, 1)

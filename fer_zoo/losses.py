@@ -34,6 +34,26 @@ class SoftTargetCrossEntropy(nn.Module):
         return (loss * known).sum() / known.sum().clamp(min=1)
 
 
+def likeliest_allowed(logits: Tensor, allowed: Tensor) -> Tensor:
+    """Chooses, among the classes that are right for a face, the one that the model is nearest to.
+
+    Cross-entropy with this target is the multi-target loss of Barsoum et al. 2016,
+    arXiv:1608.01041, section 4: minus the log of the largest probability of a right class.
+
+    Args:
+        logits: (N, C).
+        allowed: (N, C), positive where a class is right; one at least per row.
+
+    Returns:
+        Class indices (N,).
+
+    Example:
+        >>> likeliest_allowed(torch.tensor([[9.0, 1.0, 2.0]]), torch.tensor([[0.0, 0.5, 0.5]]))
+        tensor([2])
+    """
+    return logits.detach().masked_fill(allowed <= 0, -torch.inf).argmax(dim=-1)
+
+
 class DistillationLoss(nn.Module):
     """Kullback-Leibler divergence from a teacher's softened distribution.
 

@@ -12,7 +12,7 @@ from torch import nn
 from fer_zoo.comparison import compare, mcnemar
 from fer_zoo.data import FaceDataset
 from fer_zoo.errors import DataError
-from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 from fer_zoo.models import create_model
 
 
@@ -81,6 +81,14 @@ def test_copies_widen_the_interval():
     )
     a, b = (compare(Reader(1), Reader(2), data) for data in (alone, copies))
     assert b.interval == pytest.approx(a.interval)
+
+
+def test_models_of_ferplus_meet_on_its_labels(synthetic_root):
+    torch.manual_seed(0)
+    models = [create_model("alexnet", label_names=FERPLUS_LABELS) for _ in range(2)]
+    result = compare(*models, synthetic_root)
+    assert result.faces.label_names == FERPLUS_LABELS
+    assert len(result.faces) == result.a.metrics["n"] == result.b.metrics["n"]
 
 
 def test_other_labels_are_refused():

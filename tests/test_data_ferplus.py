@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import write_csv, write_votes
 
-from fer_zoo.data import FER2013, FERPlus, ferplus_targets, leaks
+from fer_zoo.data import FER2013, FERPlus, draw_labels, ferplus_targets, leaks
 from fer_zoo.errors import DataError, DataNotFoundError
 from fer_zoo.labels import FERPLUS_LABELS
 
@@ -87,7 +87,7 @@ def test_targets_by_hand(rule, votes, target):
 
 
 def test_unknown_rules_are_told(synthetic_root):
-    with pytest.raises(DataError, match=r"unknown FER\+ rule 'mean'; there are majority, soft, m"):
+    with pytest.raises(DataError, match=r"unknown FER\+ rule 'mean'; there are majority, soft, p"):
         ferplus_targets(torch.zeros(1, 10), "mean")
     with pytest.raises(DataError, match=r"unknown FER\+ rule 'mean'"):
         FERPlus(synthetic_root, "val", target="mean")
@@ -106,7 +106,7 @@ def test_votes_are_joined_by_row(synthetic_layouts, synthetic_faces, layout):
     assert FER2013(synthetic_layouts[layout]).votes is None
 
 
-@pytest.mark.parametrize("target", ["majority", "soft", "multi"])
+@pytest.mark.parametrize("target", ["majority", "soft", "pld", "multi"])
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_ferplus_keeps_what_the_rule_keeps(synthetic_root, synthetic_faces, split, target):
     data = FERPlus(synthetic_root, split, target=target)
@@ -125,6 +125,26 @@ def test_ferplus_keeps_what_the_rule_keeps(synthetic_root, synthetic_faces, spli
         assert torch.allclose(data.targets.sum(1), torch.ones(len(data)))
     assert data.summary.endswith(f"; FER+ {rule} keeps {len(data)}")
     assert data[0][0].size == (48, 48)
+
+
+def test_labels_are_drawn_as_often_as_people_gave_them():
+    shares = torch.tensor([[0.0, 0.7, 0.3], [1.0, 0.0, 0.0]]).repeat_interleave(20_000, dim=0)
+    generator = torch.Generator().manual_seed(0)
+    first, second = draw_labels(shares, generator), draw_labels(shares, generator)
+    assert first.dtype == torch.int64 and (first[20_000:] == 0).all()
+    assert 0 not in first[:20_000] and abs((first[:20_000] == 1).float().mean() - 0.7) < 0.02
+    assert (first != second).any()
+    assert torch.equal(first, draw_labels(shares, torch.Generator().manual_seed(0)))
+
+
+def test_an_index_draws_a_label_of_those_that_people_gave(synthetic_root):
+    drawn, soft = (FERPlus(synthetic_root, target=rule) for rule in ("pld", "soft"))
+    assert torch.equal(drawn.targets, soft.targets) and torch.equal(drawn.rows, soft.rows)
+    torch.manual_seed(0)
+    face = int((soft.targets > 0).sum(dim=1).argmax())
+    labels = {drawn[face][1] for _ in range(200)}
+    assert labels == set(soft.targets[face].nonzero()[:, 0].tolist()) and len(labels) > 1
+    assert torch.equal(soft[face][1], soft.targets[face])
 
 
 def test_nameless_faces_are_kept_on_request(tmp_path, synthetic_faces):
@@ -226,4 +246,5 @@ def test_the_row_counts_of_the_release(real_data_root):
     for (target, by_name), n in counts.items():
         data = FERPlus(real_data_root, target=target, by_name=by_name, exclude_leaks=False)
         assert len(data) == n
+    assert len(FERPlus(real_data_root, target="pld", exclude_leaks=False)) == 27953
     assert len(FERPlus(real_data_root, "val")) == 3199

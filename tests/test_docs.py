@@ -1,5 +1,7 @@
 """README and docs: generated parts are up to date, links lead somewhere, commands exist."""
 
+import dataclasses
+import importlib
 import re
 import runpy
 import shlex
@@ -12,6 +14,8 @@ import pytest
 
 import fer_zoo
 from fer_zoo.cli import build_parser
+from fer_zoo.labels import FERPLUS_LABELS
+from fer_zoo.training import load_config
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -34,6 +38,28 @@ def test_generated_parts_hold_tables(monkeypatch):
         text = (ROOT / page).read_text()
         found = re.findall(r"<!-- generated: .*? -->\n(.*?)<!-- end -->", text, re.DOTALL)
         assert found and all("`dacl`" in block or "dacl_224" in block for block in found), page
+
+
+def test_cards_say_whose_labels_were_learnt(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    generate = importlib.import_module("generate")
+    result = generate.result_of("dacl.fer2013") | {"label_names": FERPLUS_LABELS}
+    recipe = dataclasses.asdict(load_config("vgg_ferplus"))
+    of_ferplus = {"architecture": "fer_vgg", "tag": "ferplus", "recipe": recipe}
+    record = generate.weights_record("fer_dacl.fer2013") | of_ferplus
+    monkeypatch.setattr(generate, "result_of", lambda name: result)
+    monkeypatch.setattr(generate, "weights_record", lambda name: record)
+    card = generate.model_card("vgg.ferplus")
+    assert 'fer_zoo.Predictor("vgg.ferplus")' in card
+    assert "more than half of the FER+ votes agree (3,589)" in card
+    assert "with targets from their FER+ votes (`pld`)" in card
+    assert "fer-zoo train vgg.ferplus --data fer2013.csv --out runs/vgg_ferplus" in card
+    path = generate.RECIPES / "vgg_ferplus.toml"
+    before, after = path.read_text().splitlines(), generate.measured("vgg.ferplus").splitlines()
+    changed = [line for line in after if line not in before]
+    assert len(after) == len(before) and "68.79 % on PublicTest" in "".join(changed)
+    record["recipe"] = recipe | {"lr": 0.3}
+    assert "--out runs/vgg_ferplus" not in generate.model_card("vgg.ferplus")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -10,11 +10,11 @@ from PIL import Image
 from torch.nn.functional import nll_loss
 
 from fer_zoo.calibration import fit_temperature
-from fer_zoo.data import FaceDataset
+from fer_zoo.data import FaceDataset, FERPlus
 from fer_zoo.data.augment import prepare
 from fer_zoo.errors import ConfigError, DataError, OutputError
 from fer_zoo.evaluation import evaluate, predict_logits, read_faces
-from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
+from fer_zoo.labels import AFFECTNET_LABELS, FER2013_LABELS, FERPLUS_LABELS, label_indices
 from fer_zoo.models import create_model
 from fer_zoo.plots import save_confusion, save_curves, save_reliability, save_roc
 from fer_zoo.publishing import save_pretrained
@@ -167,6 +167,25 @@ def test_faces_come_with_votes_where_there_are_any(synthetic_layouts, tmp_path):
     assert read_faces(with_votes, "val").votes is not None
     shutil.copy(next(with_votes.glob("fer2013.csv")), tmp_path)
     assert read_faces(tmp_path, "val").votes is None
+
+
+def test_a_model_of_ferplus_is_measured_by_the_majority(synthetic_layouts, synthetic_root):
+    torch.manual_seed(0)
+    model = create_model("alexnet", label_names=FERPLUS_LABELS)
+    for split in ("val", "test"):
+        wanted = FERPlus(synthetic_root, split)
+        result = evaluate(model, synthetic_root, split)
+        assert result.label_names == FERPLUS_LABELS
+        assert result.targets.tolist() == wanted.targets.tolist()
+        assert f"FER+ majority keeps {len(wanted)}" in result.table()
+        assert result.metrics == evaluate(model, wanted).metrics
+        assert result.ferplus["n_majority"] == len(wanted)
+    turned = create_model("alexnet", label_names=AFFECTNET_LABELS)
+    names = [FERPLUS_LABELS[t] for t in FERPlus(synthetic_root, "val").targets]
+    found = evaluate(turned, synthetic_root).targets.tolist()
+    assert found == label_indices(names, AFFECTNET_LABELS)
+    with pytest.raises(DataError, match="use the csv or"):
+        evaluate(model, synthetic_layouts["folder"])
 
 
 def decoded(path):

@@ -3,7 +3,12 @@ import math
 import pytest
 import torch
 
-from fer_zoo.losses import AttentiveCenterLoss, DistillationLoss, SoftTargetCrossEntropy
+from fer_zoo.losses import (
+    AttentiveCenterLoss,
+    DistillationLoss,
+    SoftTargetCrossEntropy,
+    likeliest_allowed,
+)
 
 
 def small_center_loss(**kwargs):
@@ -34,6 +39,18 @@ def test_soft_cross_entropy_counts_known_targets_only():
     known = torch.tensor([True, False, True, False])
     assert torch.allclose(loss(logits, target, known), loss(logits[known], target[known]))
     assert loss(logits, target, torch.zeros(4, dtype=torch.bool)) == 0
+
+
+def test_multi_target_loss_is_minus_log_of_the_largest_right_probability():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(200, 8, generator=generator, requires_grad=True)
+    allowed = torch.rand(200, 8, generator=generator) * (torch.arange(8) % 3 == 0)
+    # as in the authors' code, less its epsilon: products of right classes and probabilities
+    expected = -((allowed > 0) * logits.softmax(dim=1)).amax(dim=1).log().mean()
+    found = torch.nn.functional.cross_entropy(logits, likeliest_allowed(logits, allowed))
+    assert torch.allclose(found, expected)
+    gradients = [torch.autograd.grad(loss, logits)[0] for loss in (found, expected)]
+    assert torch.allclose(*gradients, atol=1e-7)
 
 
 def test_distillation_is_the_scaled_divergence_of_softened_distributions():

@@ -300,14 +300,55 @@ assert sorted(p.name for p in path.parent.iterdir()) == ["weights.json"]
 """
 
 
-def test_embedded_weights_end_to_end(tmp_path):
-    """In a copy of the package, since it writes there."""
+def copy_package(folder):
+    """A copy without weights, since embedding writes into the package."""
     shutil.copytree(
-        PACKAGE, tmp_path / "fer_zoo", ignore=shutil.ignore_patterns("weights", "__pycache__")
+        PACKAGE, folder / "fer_zoo", ignore=shutil.ignore_patterns("weights", "__pycache__")
     )
+
+
+def test_embedded_weights_end_to_end(tmp_path):
+    copy_package(tmp_path)
     extra = {"recipe": {"lr": 1}, "training": {"seed": 5}, "metrics": {"train": 1, "val": {}}}
     save_pretrained(fer_zoo.create_model("resnet50"), tmp_path / "run", extra)
     python(EMBED, tmp_path / "run", path=tmp_path)
+
+
+EMBED_BOTH = """
+import sys, pathlib, torch, fer_zoo
+from fer_zoo.errors import WeightsError
+from fer_zoo.publishing import embed_weights
+from fer_zoo.summary import model_rows
+
+root = pathlib.Path(sys.argv[1])
+assert root in pathlib.Path(fer_zoo.__file__).parents, "never the package that is tested"
+for tag in ("ferplus", "fer2013"):
+    path = embed_weights(root / tag, f"vgg.{tag}", {"val": {"accuracy": 0.5}})
+    assert path.name == f"fer_vgg.{tag}.safetensors"
+    if tag == "ferplus":
+        try:
+            fer_zoo.create_model("vgg", pretrained=True)
+        except WeightsError as error:
+            assert "vgg.fer2013 has no pretrained weights; there are vgg.ferplus" in str(error)
+assert fer_zoo.list_models(pretrained=True) == ["vgg.fer2013", "vgg.ferplus"]
+rows = [row["weights"] for row in model_rows("vgg", pretrained=True) if row["model"] == "vgg"]
+assert rows == ["fer2013", "ferplus"], rows
+for name, tag, n in (("vgg", "fer2013", 7), ("vgg.ferplus", "ferplus", 8)):
+    loaded = fer_zoo.create_model(name, pretrained=True)
+    saved = fer_zoo.create_model(root / tag, pretrained=True)
+    assert loaded.label_names == saved.label_names and loaded.num_classes == n
+    weight = saved.get_classifier().weight.half().float()
+    assert torch.equal(loaded.get_classifier().weight, weight)
+"""
+
+
+def test_two_tags_of_one_architecture_are_embedded(tmp_path):
+    copy_package(tmp_path)
+    for tag, names in (("fer2013", FER2013_LABELS), ("ferplus", FERPLUS_LABELS)):
+        save_pretrained(fer_zoo.create_model("vgg", label_names=names), tmp_path / tag)
+    python(EMBED_BOTH, tmp_path, path=tmp_path)
+    with pytest.raises(WeightsError, match="num_classes 7, but the package declares 8"):
+        embed_weights(tmp_path / "fer2013", "vgg.ferplus", {})
 
 
 def test_embedding_refuses_what_the_package_does_not_declare(tmp_path):

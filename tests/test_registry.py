@@ -10,7 +10,7 @@ import torch
 
 import fer_zoo
 from fer_zoo.errors import ConfigError, UnknownModelError, WeightsError
-from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 from fer_zoo.publishing import save_pretrained
 
 TINY = {"channels": (8, 8, 8, 8), "embed_dim": 16, "depth": 1, "num_heads": 2}
@@ -162,6 +162,28 @@ def test_other_names_for_as_many_classes_start_a_new_classifier(run, caplog):
 def test_pretrained_without_weights_says_what_there_is():
     with pytest.raises(WeightsError, match="resnet18_224 has no pretrained weights"):
         fer_zoo.create_model("resnet18_224", pretrained=True)
+
+
+def test_a_second_tag_has_classes_of_its_own():
+    assert fer_zoo.is_model("vgg.ferplus")
+    for create, name in ((fer_zoo.create_model, "vgg"), (timm.create_model, "fer_vgg")):
+        with torch.device("meta"):
+            first, second = create(name), create(f"{name}.ferplus")
+        assert first.label_names == FER2013_LABELS and first.num_classes == 7
+        assert second.label_names == FERPLUS_LABELS and second.get_classifier().out_features == 8
+        assert first.pretrained_cfg["tag"] == "fer2013"
+        assert second.pretrained_cfg["tag"] == "ferplus"
+
+
+@pytest.mark.parametrize("name", ["vgg.fer2013", "vgg.ferplus"])
+def test_declared_weights_are_listed_once_they_are_there(name, monkeypatch):
+    known = {"fer_dacl.fer2013": {}}
+    monkeypatch.setattr("fer_zoo.models._weights._records", lambda: known)
+    assert name not in fer_zoo.list_models(pretrained=True)
+    with pytest.raises(WeightsError, match=f"{name} has no pretrained weights; there are dacl.fer"):
+        fer_zoo.create_model(name, pretrained=True)
+    known[f"fer_{name}"] = {}
+    assert fer_zoo.list_models("vgg*", pretrained=True) == [name]
 
 
 def test_factories_are_documented_and_typed():

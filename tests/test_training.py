@@ -10,14 +10,15 @@ import pytest
 import torch
 
 import fer_zoo
-from fer_zoo.data import FaceDataset
+from fer_zoo.data import FaceDataset, FERPlus
 from fer_zoo.errors import ConfigError, DataError, OutputError, TrainingError
-from fer_zoo.labels import FER2013_LABELS
-from fer_zoo.training import Trainer, list_recipes, load_config, train
+from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
+from fer_zoo.training import Trainer, list_recipes, load_config, recipe_of, train
 from fer_zoo.training.batches import Batches
 from fer_zoo.training.distributed import World
 from fer_zoo.training.objective import Objective
 
+pytestmark = pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
 CPU = World(0, 1, torch.device("cpu"))
 FAST = {
     "batch_size": 16,
@@ -44,6 +45,10 @@ def faces(n=48, seed=0):
 
 def run(folder, model="resnet18", n=48, **settings):
     return train(model, (faces(n), faces(14, seed=1)), folder, **{**FAST, **settings})
+
+
+def ferplus(target, **settings):
+    return {"labels": "ferplus", "ferplus_target": target, **settings}
 
 
 def weights(folder):
@@ -345,6 +350,113 @@ def test_mixup_blends_images_labels_and_votes_alike():
     assert not batch.voted[unknown].any()
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ferplus("majority", balanced=True, class_weights=True, mixup=0.2),
+        ferplus("soft", mixup=0.2),
+        ferplus("pld", mixup=0.2, accumulate=2),
+        ferplus("pld", center_loss=0.01, ferplus=0.0),  # which the recipe of dacl sets
+        ferplus("multi", center_loss=0.01, ferplus=0.0),
+    ],
+)
+def test_every_ferplus_target_trains(synthetic_root, tmp_path, settings):
+    model = "dacl" if "center_loss" in settings else "alexnet"
+    settings = {**FAST, "batch_size": 8, **settings, "epochs": 1}
+    result = train(model, synthetic_root, tmp_path / "run", **settings)
+    assert result.finished and records(tmp_path / "run")[0]["train_loss"] > 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["recipe"]["ferplus_target"] == settings["ferplus_target"]
+    assert config["metrics"]["val"]["n"] == len(FERPlus(synthetic_root, "val"))
+    model = fer_zoo.create_model(tmp_path / "run", pretrained=True)
+    assert model.label_names == FERPLUS_LABELS and model.num_classes == 8
+
+
+def test_weights_with_a_recipe_take_it(synthetic_root, tmp_path):
+    args = {"hidden": [16], "channels": [8, 8, 8, 8]}
+    settings = {"epochs": 1, "batch_size": 16, "precision": "float32", "model_args": args}
+    train("vgg.ferplus", synthetic_root, tmp_path / "run", **settings)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["architecture"] == "fer_vgg"
+    assert config["recipe"]["ferplus_target"] == load_config("vgg_ferplus").ferplus_target
+
+
+def test_resuming_draws_the_same_labels(synthetic_root, tmp_path):
+    settings = {**FAST, **ferplus("pld"), "model": "alexnet", "epochs": 3}
+    train(data=synthetic_root, out=tmp_path / "whole", **settings)
+    data = FERPlus(synthetic_root, target="pld"), FERPlus(synthetic_root, "val")
+    (tmp_path / "broken").mkdir()
+    trainer = Trainer(load_config(**settings), *data, tmp_path / "broken", CPU)
+    record = trainer._train_epoch(float("inf"))
+    trainer._finish_epoch({**record, **trainer._validate(), "seconds": 1.0})
+    train(None, data, tmp_path / "broken", resume=True)
+    logs = [without_times(records(tmp_path / name)) for name in ("broken", "whole")]
+    assert logs[0] == logs[1]
+    assert equal(weights(tmp_path / "broken"), weights(tmp_path / "whole"))
+
+
+def test_each_epoch_draws_labels_anew(synthetic_root):
+    config = load_config(**FAST, **ferplus("pld"))
+    data = FERPlus(synthetic_root, target="pld")
+    data.images = data.images * 0 + torch.arange(len(data)).to(torch.uint8)[:, None, None]
+    still = dict.fromkeys(("flip", "erase", "rotation", "shift", "scale"), 0.0)
+    config = dataclasses.replace(config, **still, brightness=0.0, contrast=0.0)
+
+    def drawn(epoch, world=CPU):
+        batches = Batches(data, config, world, (1, 48, 48), (0.0,), (1.0,))
+        labels = {}
+        for batch in batches.epoch(epoch):
+            faces = (batch.images[:, 0, 0, 0] * 255).round().long()
+            labels |= dict(zip(faces.tolist(), batch.targets.tolist(), strict=True))
+        return labels
+
+    assert drawn(0) == drawn(0)
+    seen = [drawn(epoch) for epoch in range(20)]
+    for face, target in enumerate(data.targets):
+        labels = {labels[face] for labels in seen if face in labels}
+        assert labels <= set(target.nonzero()[:, 0].tolist())
+        assert len(labels) > 1 or target.max() > 0.7
+    halves = [drawn(3, World(rank, 2, CPU.device)) for rank in range(2)]
+    assert halves[0] | halves[1] == drawn(3)
+
+
+def test_multi_takes_the_likeliest_right_class(synthetic_root):
+    data = FERPlus(synthetic_root, target="multi")
+    config = load_config(**FAST, **ferplus("multi", label_smoothing=0.0))
+    torch.manual_seed(0)
+    model = fer_zoo.create_model("alexnet", label_names=FERPLUS_LABELS)
+    batch = next(Batches(data, config, CPU, (1, 48, 48), (0.5,), (0.25,)).epoch(0))
+    loss, logits = Objective(model, config).eval()(batch)
+    right = logits.softmax(dim=1) * (batch.targets > 0)
+    assert torch.allclose(loss, -right.amax(dim=1).log().mean(), atol=1e-6)
+    assert ((batch.targets > 0).sum(dim=1) > 1).any()
+
+
+def test_data_sets_must_be_what_the_recipe_says(synthetic_root):
+    def open_batches(target, **settings):
+        data = FERPlus(synthetic_root, target=target) if target else faces()
+        Batches(data, load_config(**FAST, **settings), CPU, (1, 48, 48), (0.5,), (0.25,))
+
+    open_batches("soft", **ferplus("soft"))
+    with pytest.raises(ConfigError, match=r"target='pld'\), or set .* ferplus_target = soft"):
+        open_batches("soft", **ferplus("pld"))
+    with pytest.raises(ConfigError, match="or set labels = ferplus, ferplus_target = majority"):
+        open_batches("majority")
+    with pytest.raises(ConfigError, match=r"target='multi'\), or set labels = fer2013"):
+        open_batches("", **ferplus("multi"))
+
+
+def test_folders_have_no_votes(synthetic_layouts, tmp_path):
+    with pytest.raises(DataError, match="use the csv or"):
+        train("alexnet", synthetic_layouts["folder"], tmp_path / "run", labels="ferplus")
+
+
+def test_the_second_head_leaves_seven_classes(synthetic_root, tmp_path):
+    train("alexnet", synthetic_root, tmp_path / "run", **{**FAST, "epochs": 1, "ferplus": 0.7})
+    model = fer_zoo.create_model(tmp_path / "run", pretrained=True)
+    assert model.label_names == FER2013_LABELS
+
+
 def test_torchrun_gives_the_single_process_result(tmp_path):
     script = tmp_path / "job.py"
     script.write_text(
@@ -373,6 +485,9 @@ def test_recipes_load_and_flags_override():
     for name in list_recipes():
         assert fer_zoo.is_model(load_config(name).model)
     assert load_config("dacl", lr=0.5).lr == 0.5
+    assert [recipe_of(name) for name in ("dacl", "dacl.fer2013", "vgg.ferplus", "dacl.mine")] == [
+        "dacl", "dacl", "vgg_ferplus", None,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -390,6 +505,14 @@ def test_recipes_load_and_flags_override():
         ({"lr": float("nan")}, "finite"),
         ({"momentum": 10**400}, "finite"),
         ({"batch_size": 10, "accumulate": 3}, "divide"),
+        ({"labels": "affectnet"}, "it can be fer2013, ferplus"),
+        ({"labels": "ferplus", "ferplus_target": "mean"}, "majority, soft, pld, multi"),
+        ({"ferplus_target": "pld"}, "set labels = ferplus"),
+        ({"labels": "ferplus", "ferplus": 0.5}, "set ferplus = 0, or labels = fer2013"),
+        (ferplus("soft", balanced=True), "set ferplus_target = majority"),
+        (ferplus("pld", class_weights=True), "set ferplus_target = majority"),
+        (ferplus("soft", center_loss=0.01), "center_loss = 0, or ferplus_target = pld"),
+        (ferplus("multi", mixup=0.2), "set mixup = 0, or ferplus_target = soft"),
     ],
 )
 def test_wrong_settings_name_the_way_out(settings, message):

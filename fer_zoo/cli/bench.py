@@ -28,12 +28,11 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from fer_zoo.benchmark import benchmark
-    from fer_zoo.training import list_recipes, load_config
+    from fer_zoo.training import load_config, recipe_of
 
     for i, name in enumerate(args.models):
-        recipe = name if name in list_recipes() else None
         config = load_config(
-            recipe, model=name, batch_size=args.batch_size, precision=args.precision
+            recipe_of(name), model=name, batch_size=args.batch_size, precision=args.precision
         )
         b = benchmark(config, img_size=args.img_size, steps=args.steps, device=args.device)
         if args.json:

@@ -3,7 +3,7 @@
 from fer_zoo.data.augment import BatchAugment
 from fer_zoo.data.faces import FaceDataset
 from fer_zoo.data.fer2013 import FER2013
-from fer_zoo.data.ferplus import FERPlus, ferplus_targets
+from fer_zoo.data.ferplus import FERPlus, draw_labels, ferplus_targets
 from fer_zoo.data.folder import FaceFolder
 from fer_zoo.data.leaks import LeakWarning
 from fer_zoo.data.transforms import create_transform
@@ -16,5 +16,6 @@ __all__ = [
     "FaceFolder",
     "LeakWarning",
     "create_transform",
+    "draw_labels",
     "ferplus_targets",
 ]

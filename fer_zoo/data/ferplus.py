@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from fer_zoo.errors import DataError
 from fer_zoo.labels import FERPLUS_LABELS
 
 #: Ways to turn votes into a target.
-RULES = ("majority", "soft", "multi")
+RULES = ("majority", "soft", "pld", "multi")
 
 
 def ferplus_targets(votes: Tensor, rule: str) -> tuple[Tensor, Tensor]:
@@ -20,12 +21,14 @@ def ferplus_targets(votes: Tensor, rule: str) -> tuple[Tensor, Tensor]:
 
     A class with a single vote never counts. ``majority`` wants more than half of the votes on one
     class. ``soft`` takes the classes with most votes until they hold 75 % of them, at most three,
-    together more than half. ``multi`` takes every class with at least 30 %, together more than
-    half. A face that is foremost "unknown" or "NF" (no face) is dropped.
+    together more than half; ``pld`` (probabilistic label drawing) is the same, for training that
+    draws a label of it anew in each epoch (:func:`draw_labels`). ``multi`` takes every class with
+    at least 30 %, together more than half. A face that is foremost "unknown" or "NF" (no face) is
+    dropped.
 
     Args:
         votes: Whole numbers (N, 10) in the order of ``FERPLUS_VOTES``.
-        rule: ``"majority"``, ``"soft"`` or ``"multi"``.
+        rule: ``"majority"``, ``"soft"``, ``"pld"`` or ``"multi"``.
 
     Returns:
         Distributions (N, 8) in the order of ``FERPLUS_LABELS``, zeros where dropped; and which
@@ -41,6 +44,7 @@ def ferplus_targets(votes: Tensor, rule: str) -> tuple[Tensor, Tensor]:
         tensor([0.6667, 0.0000, 0.0000, 0.3333])
     """
     check_rule(rule)
+    rule = "soft" if rule == "pld" else rule
     num_classes = len(FERPLUS_LABELS)
     votes = votes.long()
     votes = votes.masked_fill(votes <= 1, 0)
@@ -59,6 +63,24 @@ def ferplus_targets(votes: Tensor, rule: str) -> tuple[Tensor, Tensor]:
         keep &= taken.sum(dim=1) <= 3
     targets = classes / classes.sum(dim=1, keepdim=True).clamp_min(1)
     return targets * keep[:, None], keep
+
+
+def draw_labels(distributions: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Draws one label per face, with the probability that its distribution gives it.
+
+    Args:
+        distributions: Votes or probabilities (N, C).
+        generator: What the draw comes from; torch's own by default.
+
+    Returns:
+        Class indices (N,).
+
+    Example:
+        >>> import torch
+        >>> draw_labels(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+        tensor([1, 0])
+    """
+    return torch.multinomial(distributions, 1, generator=generator)[:, 0]
 
 
 def check_rule(rule: str) -> None:
@@ -96,7 +118,8 @@ class FERPlus(FER2013):
         split: ``"train"``, ``"val"`` or ``"test"``.
         transform: Applied to the PIL image (mode L) of a face when it is indexed.
         target: The rule of :func:`ferplus_targets` for ``train``. The others always follow
-            ``"majority"``, as in the paper. Majority gives class indices, the others distributions.
+            ``"majority"``, as in the paper. Majority gives class indices, the others distributions;
+            with ``"pld"`` indexing a face draws a class index of its distribution, each time anew.
         exclude_leaks: As of :class:`FER2013`.
         by_name: Whether to leave out faces for which FER+ names no image.
         cache: As of :class:`FER2013`.
@@ -140,4 +163,9 @@ class FERPlus(FER2013):
         self.images, self.votes = self.images[keep], votes[keep]
         self.rows = None if self.rows is None else self.rows[keep]
         self.label_names = FERPLUS_LABELS
-        self.summary += f"; FER+ {self.target} keeps {len(self.images):,}"
+        kept = f"; FER+ {self.target} keeps {len(self.images):,}"
+        self.source, self.summary = self.source + kept, self.summary + kept
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, target = super().__getitem__(index)
+        return image, int(draw_labels(target[None])) if self.target == "pld" else target

@@ -82,8 +82,9 @@ def build(
         source = resolved.to_dict() | {"state_dict": resolved.state_dict}
         if not (resolved.has_weights or resolved.state_dict) or is_missing(source):
             names = ", ".join(name.removeprefix(PREFIX) for name in recorded_weights())
+            name = f"{variant}.{resolved.tag}" if resolved.tag else variant
             raise WeightsError(
-                f"{variant.removeprefix(PREFIX)} has no pretrained weights; there are "
+                f"{name.removeprefix(PREFIX)} has no pretrained weights; there are "
                 f"{names or 'none yet'}. Train it, and give the folder that training writes"
             )
         # before timm opens it

@@ -8,6 +8,7 @@ import torch
 from timm.models import generate_default_cfgs, register_model
 from torch import nn
 
+from fer_zoo.labels import FERPLUS_LABELS
 from fer_zoo.models._build import build, default_cfg
 from fer_zoo.models._staged import StagedConvNet, conv_layer
 from fer_zoo.models._weights import weights_path
@@ -21,6 +22,9 @@ def _cfg(**kwargs: Any) -> dict[str, Any]:
 default_cfgs = generate_default_cfgs(
     {
         "fer_vgg.fer2013": _cfg(file=weights_path("fer_vgg.fer2013")),
+        "fer_vgg.ferplus": _cfg(
+            file=weights_path("fer_vgg.ferplus"), label_names=FERPLUS_LABELS, num_classes=8
+        ),
         "fer_vgg_small.fer2013": _cfg(file=weights_path("fer_vgg_small.fer2013")),
         "fer_vgg_224": _cfg(input_size=(1, 224, 224), pool_size=(14, 14)),
     }

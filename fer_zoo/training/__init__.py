@@ -5,15 +5,23 @@ from typing import Any
 
 import torch
 
-from fer_zoo.data import FER2013, FaceDataset
+from fer_zoo.data import FER2013, FaceDataset, FERPlus
 from fer_zoo.errors import ConfigError
 from fer_zoo.files import clear_partials, make_folder
 from fer_zoo.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
-from fer_zoo.training.config import TrainConfig, list_recipes, load_config
+from fer_zoo.training.config import TrainConfig, list_recipes, load_config, recipe_of
 from fer_zoo.training.distributed import world
 from fer_zoo.training.loop import Trainer, TrainResult
 
-__all__ = ["TrainConfig", "TrainResult", "Trainer", "list_recipes", "load_config", "train"]
+__all__ = [
+    "TrainConfig",
+    "TrainResult",
+    "Trainer",
+    "list_recipes",
+    "load_config",
+    "recipe_of",
+    "train",
+]
 
 
 def train(
@@ -36,9 +44,10 @@ def train(
 
     Args:
         model: Name of the model; by default the recipe's.
-        data: Where FER-2013 lies, or a training and a validation data set.
+        data: Where FER-2013 lies, with the FER+ votes if the recipe needs them, or a training and
+            a validation data set.
         out: The folder to write.
-        recipe: Name or TOML file of a recipe; by default the one that is named like the model.
+        recipe: Name or TOML file of a recipe; by default that of the model, if it has one.
         resume: Continues from the folder's checkpoint; settings not given are the checkpoint's.
         time_limit: Minutes after which to stop, resumably.
         device: Where to compute; CUDA where there is one.
@@ -81,10 +90,13 @@ def open_data(
 
     Args:
         data: Where FER-2013 lies, or the two data sets themselves.
-        config: Says whether leaks are dropped and FER+ votes are used.
+        config: Says which labels, whether leaks are dropped, and whether FER+ votes are used.
     """
     if isinstance(data, tuple):
         return data
+    if config.labels == "ferplus":
+        rule, leaks = config.ferplus_target, config.exclude_leaks
+        return FERPlus(data, target=rule, exclude_leaks=leaks), FERPlus(data, "val")
     votes = config.ferplus > 0
     train_set = FER2013(data, "train", exclude_leaks=config.exclude_leaks, with_votes=votes)
     return train_set, FER2013(data, "val")
@@ -105,6 +117,4 @@ def _config(
         return named or load_config(**{**saved, **settings})
     if (folder / CHECKPOINT_NAME).exists() and load_checkpoint(folder)["epoch"] > 0:
         raise ConfigError(f"{folder} has a run already: use --resume, or another folder")
-    if recipe is None and model in list_recipes():
-        recipe = model
-    return load_config(recipe, **settings)
+    return load_config(recipe or (model and recipe_of(model)), **settings)

@@ -9,7 +9,7 @@ from timm.data import Mixup
 from torch import Tensor
 
 from fer_zoo.data.faces import FaceDataset
-from fer_zoo.data.ferplus import ferplus_targets
+from fer_zoo.data.ferplus import FERPlus, draw_labels, ferplus_targets
 from fer_zoo.errors import ConfigError, DataError
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
@@ -34,7 +34,8 @@ class Batches:
 
     Raises:
         DataError: If there are fewer faces than a batch takes.
-        ConfigError: If the recipe uses FER+ votes and the data set has none.
+        ConfigError: If the recipe wants other labels than the data set has, or FER+ votes and the
+            data set has none.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Batches:
                 f"{len(dataset)} training faces do not fill one batch of {config.batch_size}; "
                 "set a smaller --batch-size"
             )
+        _check_labels(dataset, config)
         self.config, self.native, self.mean, self.std = config, input_size[-1], mean, std
         self.augment = config.augment
         self.share = world.share(config.batch_size)
@@ -74,13 +76,16 @@ class Batches:
         generator = torch.Generator().manual_seed(epoch_seed(config, epoch))
         img_size = config.img_size(epoch, self.native)
         order = self.order(generator)
+        targets = self.targets
+        if config.ferplus_target == "pld":
+            targets = draw_labels(self.labels, generator).to(targets.device)
         for step in range(len(self)):
             # each process draws for the whole batch, so that its part is the same for any number
             draws = self.augment.draw(config.batch_size, generator)[self.share]
             chosen = order[step * config.batch_size : (step + 1) * config.batch_size][self.share]
             chosen = chosen.to(self.images.device)
             images = self.augment(self.images[chosen], draws, img_size, self.mean, self.std)
-            batch = Batch(images, self.targets[chosen])
+            batch = Batch(images, targets[chosen])
             if self.votes is not None:
                 batch.votes, batch.voted = self.votes[chosen], self.voted[chosen]
             yield self.mix(batch) if config.mixup else batch
@@ -107,6 +112,18 @@ class Batches:
             mixed.votes = matrix @ batch.votes
             mixed.voted = (matrix @ (~batch.voted).float()) == 0
         return mixed
+
+
+def _check_labels(dataset: FaceDataset, config: TrainConfig) -> None:
+    given = dataset.target if isinstance(dataset, FERPlus) else ""
+    wanted = config.ferplus_target if config.labels == "ferplus" else ""
+    if given != wanted:
+        fitting = f"FERPlus(..., target={wanted!r})" if wanted else "one that is no FERPlus"
+        settings = f"labels = ferplus, ferplus_target = {given}" if given else "labels = fer2013"
+        raise ConfigError(
+            f"the recipe has labels = {config.labels}, ferplus_target = {config.ferplus_target}: "
+            f"give it {fitting}, or set {settings} for this data set"
+        )
 
 
 def seed_everything(config: TrainConfig, epoch: int, rank: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from fer_zoo.data.augment import BatchAugment
+from fer_zoo.data.ferplus import RULES
 from fer_zoo.errors import ConfigError
 
 
@@ -30,6 +31,10 @@ class TrainConfig:
     model: str = _doc("dacl", "model name, as in `fer-zoo list`")
     model_args: dict[str, Any] = _doc({}, "further arguments of the model, such as drop_path_rate")
     pretrained: str = _doc("", "weights to start from: a name or a run folder")
+    labels: str = _doc("fer2013", "what to learn: fer2013 (7 classes) or ferplus (8)")
+    ferplus_target: str = _doc(
+        "majority", "how votes become targets of labels = ferplus: majority, soft, pld or multi"
+    )
     seed: int = _doc(0, "seed of initialisation, order, augmentation and dropout")
     epochs: int = _doc(40, "passes over the training faces")
     batch_size: int = _doc(128, "faces per optimizer step, over all processes")
@@ -49,7 +54,7 @@ class TrainConfig:
     ema_decay: float = _doc(0.998, "decay of the averaged weights; 0 does not average")
     mixup: float = _doc(0.0, "mixup alpha; 0 does not mix")
     center_loss: float = _doc(0.0, "weight of the attentive center loss")
-    ferplus: float = _doc(0.0, "weight of a second head on the FER+ votes of the same faces")
+    ferplus: float = _doc(0.0, "weight of a second head on the FER+ votes, beside labels = fer2013")
     teacher: str = _doc("", "model to distil from: names or run folders, separated by commas")
     distillation: float = _doc(0.5, "weight of the distillation loss; labels keep the rest")
     temperature: float = _doc(3.0, "temperature of distillation")
@@ -81,10 +86,40 @@ class TrainConfig:
         _one_of("channels_last", self.channels_last, ("auto", "on", "off"))
         if not all(type(epoch) is int for epoch in self.milestones):
             raise ConfigError(f"milestones are {self.milestones}, not whole epochs")
+        self._check_labels()
         for entry in self.img_sizes:
             pair = isinstance(entry, (list, tuple)) and [type(v) for v in entry] == [int, int]
             if not pair or entry[1] < 32:
                 raise ConfigError(f"img_sizes: {entry} is no [epoch, pixels] of 32 pixels or more")
+
+    def _check_labels(self) -> None:
+        _one_of("labels", self.labels, ("fer2013", "ferplus"))
+        _one_of("ferplus_target", self.ferplus_target, RULES)
+        target = f"ferplus_target = {self.ferplus_target}"
+        if self.labels == "fer2013":
+            if self.ferplus_target != "majority":
+                raise ConfigError(f"{target} is a way to train on FER+: set labels = ferplus")
+            return
+        if self.ferplus:
+            raise ConfigError(
+                "ferplus adds a head on the FER+ votes to FER-2013's labels, and labels = ferplus "
+                "learns these votes alone: set ferplus = 0, or labels = fer2013"
+            )
+        if self.ferplus_target != "majority" and (self.balanced or self.class_weights):
+            raise ConfigError(
+                f"balanced and class_weights need one label per face, which {target} does not "
+                "give: leave them out, or set ferplus_target = majority"
+            )
+        if self.ferplus_target == "soft" and self.center_loss:
+            raise ConfigError(
+                f"the center loss needs one label per face, and {target} gives distributions: set "
+                "center_loss = 0, or ferplus_target = pld"
+            )
+        if self.ferplus_target == "multi" and self.mixup:
+            raise ConfigError(
+                f"mixup blends labels, and {target} takes one of several: set mixup = 0, or "
+                "ferplus_target = soft"
+            )
 
     @property
     def augment(self) -> BatchAugment:
@@ -106,6 +141,17 @@ def list_recipes() -> list[str]:
     """Returns the names of the recipes that come with the package."""
     files = resources.files("fer_zoo").joinpath("recipes").iterdir()
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+def recipe_of(model: str) -> str | None:
+    """Returns the recipe of a model or of its weights; None if there is none.
+
+    Args:
+        model: A name such as ``"dacl"``, which is short for ``"dacl.fer2013"``, or
+            ``"vgg.ferplus"``, whose recipe is called ``vgg_ferplus``.
+    """
+    name = model.removesuffix(".fer2013").replace(".", "_")
+    return name if name in list_recipes() else None
 
 
 def load_config(recipe: str | Path | None = None, **overrides: Any) -> TrainConfig:
@@ -157,4 +203,4 @@ def _read_recipe(recipe: str | Path) -> dict[str, Any]:
         raise ConfigError(f"recipe {recipe}: {error}") from error
 
 
-__all__ = ["TrainConfig", "list_recipes", "load_config"]
+__all__ = ["TrainConfig", "list_recipes", "load_config", "recipe_of"]

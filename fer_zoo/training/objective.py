@@ -8,7 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fer_zoo.labels import FERPLUS_LABELS
-from fer_zoo.losses import AttentiveCenterLoss, DistillationLoss, SoftTargetCrossEntropy
+from fer_zoo.losses import (
+    AttentiveCenterLoss,
+    DistillationLoss,
+    SoftTargetCrossEntropy,
+    likeliest_allowed,
+)
 from fer_zoo.training.config import TrainConfig
 
 
@@ -78,9 +83,12 @@ class Objective(nn.Module):
         last_map = model.forward_features(batch.images)
         features = model.forward_head(last_map, pre_logits=True)
         logits: Tensor = model.get_classifier()(features)
+        targets = batch.targets
+        if self.config.ferplus_target == "multi":
+            targets = likeliest_allowed(logits, targets)
         loss = F.cross_entropy(
             logits.float(),
-            batch.targets,
+            targets,
             weight=self.class_weights,
             label_smoothing=self.config.label_smoothing,
         )
@@ -91,7 +99,7 @@ class Objective(nn.Module):
             votes = self.votes_head(features)
             loss = loss + self.config.ferplus * self.votes_loss(votes, batch.votes, batch.voted)
         if self.center_loss is not None:
-            pull = self.center_loss(features, last_map, batch.targets)
+            pull = self.center_loss(features, last_map, targets)
             loss = loss + self.config.center_loss * pull
         return loss, logits
 
