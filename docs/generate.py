@@ -1,6 +1,7 @@
 """Writes the tables of README and docs, and the model cards, from records that commands made.
 
 The records are ``docs/results/<weights>.json`` (``fer-zoo evaluate --flip --out``),
+``docs/results/<weights>-corruptions.json`` (``fer-zoo evaluate --corruptions --out``),
 ``docs/results/bench.jsonl`` (``fer-zoo bench --json``) and the package's own record of its weights.
 
     python docs/generate.py            # writes
@@ -16,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fer_zoo.corruptions import PROTOCOL
 from fer_zoo.models._weights import weights_record
 from fer_zoo.summary import model_rows
 
@@ -30,12 +32,17 @@ def rows() -> Rows:
     return model_rows()
 
 
-def result_of(name: str) -> dict[str, Any]:
-    """Returns the evaluation of shipped weights, such as ``dacl.fer2013``."""
-    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+def result_of(name: str, kind: str = "") -> dict[str, Any]:
+    """Returns a result of shipped weights, such as ``dacl.fer2013``.
+
+    Args:
+        name: Name of the weights.
+        kind: ``""`` for the evaluation, ``"-corruptions"`` for that on corrupted faces.
+    """
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}{kind}.json").read_text())
     record = weights_record(f"fer_{name}")
     if record is None or result["provenance"]["weights_sha256"] != record["sha256"]:
-        sys.exit(f"docs/results/{name}.json is of other weights: evaluate {name} again")
+        sys.exit(f"docs/results/{name}{kind}.json is of other weights: evaluate {name} again")
     return result
 
 
@@ -94,6 +101,31 @@ def bench_table() -> str:
         f"| {r['peak_memory_mib']:.0f} |"
         for r in records
     ]
+    return "\n".join(lines)
+
+
+def corruptions_table() -> str:
+    """Returns the accuracy of each weights on corrupted faces."""
+    lines = []
+    for path in sorted(RESULTS.glob("*-corruptions.json")):
+        name = path.stem.removesuffix("-corruptions")
+        result, model = result_of(name, "-corruptions"), name.split(".")[0]
+        if result["protocol"] != PROTOCOL:
+            sys.exit(f"{path.name} is of {result['protocol']}: evaluate {name} again")
+        lines += [
+            *([""] if lines else []),
+            f"`{model}` (`{name}`), {result['data']}, {result['protocol']}, seed {result['seed']}; "
+            f"`{_command(result['provenance']['command'])}`",
+            "",
+            "| corruption | levels of severity 1 to 5 | 1 | 2 | 3 | 4 | 5 | mean |",
+            "|---|---|--:|--:|--:|--:|--:|--:|",
+        ]
+        for corruption, found in result["corruptions"].items():
+            cells = " | ".join(f"{100 * v:.2f}" for v in (*found["accuracy"], found["mean"]))
+            levels = f"{', '.join(map(str, found['levels']))}: {found['meaning']}"
+            lines.append(f"| {corruption} | {levels} | {cells} |")
+        lines.append(f"| mean of all | | | | | | | {percent(result, 'mean')} |")
+        lines.append(f"| clean faces | | | | | | | {percent(result, 'clean')} |")
     return "\n".join(lines)
 
 
@@ -206,8 +238,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "models": lambda: models_table("docs/model_cards", twins=False),
     "all models": lambda: models_table("model_cards", twins=True),
     "bench": bench_table,
+    "corruptions": corruptions_table,
 }
-PAGES = ("README.md", "docs/models.md", "docs/training.md")
+PAGES = ("README.md", "docs/models.md", "docs/training.md", "docs/robustness.md")
 
 
 def filled(page: str) -> str:
