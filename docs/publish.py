@@ -1,7 +1,7 @@
 """Ships the best weights of a run with the package, and records what they measure.
 
-Embeds the run as float16, evaluates the embedded file on PublicTest, fits the temperature there,
-puts the figures on record, and renews golden outputs, tables and model cards.
+Embeds the run as float16, evaluates the embedded file on PublicTest, takes the temperature from
+there, puts the figures on record, and renews golden outputs, tables and model cards.
 
     python docs/publish.py runs/dacl dacl.fer2013 --data fer2013.csv
 """
@@ -15,15 +15,11 @@ from pathlib import Path
 
 import generate
 
-from fer_zoo.calibration import fit_temperature
 from fer_zoo.cli import main as fer_zoo_command
-from fer_zoo.data import FER2013
 from fer_zoo.errors import FerZooError
-from fer_zoo.evaluation import predict_logits
-from fer_zoo.inference import load_model
 from fer_zoo.publishing import embed_weights
 
-PICTURES = ("confusion.png", "roc.png")
+PICTURES = ("confusion.png", "reliability.png", "roc.png")
 
 
 def publish(run: Path, name: str, data: str) -> None:
@@ -48,16 +44,10 @@ def publish(run: Path, name: str, data: str) -> None:
         shutil.copy(run / "curves.png", generate.RESULTS / f"{name}-curves.png")
     result = generate.result_of(name)
     metrics = {"val": result["metrics"], "val_flip": result["metrics_flip"]}
-    embed_weights(run, name, metrics, temperature(name, data))
+    embed_weights(run, name, metrics, round(result["calibrated"]["temperature"], 4))
     subprocess.run([sys.executable, "-m", "tests.golden", name], cwd=generate.ROOT, check=True)
     sys.argv = ["generate.py"]
     generate.main()
-
-
-def temperature(name: str, data: str) -> float:
-    """Returns what calibrates the probabilities of embedded weights on PublicTest."""
-    model, faces = load_model(name)[0], FER2013(data, "val", exclude_leaks=False)
-    return round(fit_temperature(predict_logits(model, faces.images), faces.targets), 4)
 
 
 if __name__ == "__main__":
