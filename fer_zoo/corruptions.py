@@ -16,6 +16,7 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
+from PIL.Image import Resampling
 from scipy import ndimage
 from torch import Tensor
 
@@ -139,8 +140,10 @@ def _jpeg(face: Face, quality: int, random: Generator) -> Pixels:
 
 def _downsampling(face: Face, share: float, random: Generator) -> Pixels:
     image = Image.fromarray(face)
-    small = image.resize((round(share * image.width), round(share * image.height)), Image.BILINEAR)
-    return np.asarray(small.resize(image.size, Image.BICUBIC))
+    small = image.resize(
+        (round(share * image.width), round(share * image.height)), Resampling.BILINEAR
+    )
+    return np.asarray(small.resize(image.size, Resampling.BICUBIC))
 
 
 def _contrast(face: Face, share: float, random: Generator) -> Pixels:
@@ -179,7 +182,7 @@ def _crop(face: Face, share: float, random: Generator) -> Pixels:
     image = Image.fromarray(face)
     left, top = share * image.width * random.random(), share * image.height * random.random()
     box = (left, top, left + (1 - share) * image.width, top + (1 - share) * image.height)
-    return np.asarray(image.resize(image.size, Image.BICUBIC, box))
+    return np.asarray(image.resize(image.size, Resampling.BICUBIC, box))
 
 
 CORRUPTIONS: dict[str, Corruption] = {
