@@ -119,4 +119,4 @@ def test_compare_fer_package(synthetic_layouts, weights, capsys):
     assert len(rows) == 2 and "28 PublicTest faces" in text
     expected = 100 * fer_zoo.evaluate(weights, synthetic_layouts["npz"]).metrics["accuracy"]
     assert float(rows[1][1]) == round(expected, 2)
-    assert all(float(row[-1]) > 0 for row in rows)
+    assert all(float(row[-1]) > 0 and float(row[-2]) > 0 for row in rows)
