@@ -1,6 +1,7 @@
 """Writes the tables of README and docs, model cards and recipes' results, from commands' records.
 
 The records are ``docs/results/<weights>.json`` (``fer-zoo evaluate --flip --out``),
+``docs/results/<weights>-corruptions.json`` (``fer-zoo evaluate --corruptions --out``),
 ``docs/results/bench.jsonl`` (``fer-zoo bench --json``) and the package's own record of its weights.
 
     python docs/generate.py            # writes
@@ -17,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fer_zoo.corruptions import PROTOCOL
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
 from fer_zoo.models._weights import weights_record
 from fer_zoo.summary import model_rows
@@ -34,12 +36,17 @@ def rows() -> Rows:
     return model_rows()
 
 
-def result_of(name: str) -> dict[str, Any]:
-    """Returns the evaluation of shipped weights, such as ``dacl.fer2013``."""
-    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+def result_of(name: str, kind: str = "") -> dict[str, Any]:
+    """Returns a result of shipped weights, such as ``dacl.fer2013``.
+
+    Args:
+        name: Name of the weights.
+        kind: ``""`` for the evaluation, ``"-corruptions"`` for that on corrupted faces.
+    """
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}{kind}.json").read_text())
     record = weights_record(f"fer_{name}")
     if record is None or result["provenance"]["weights_sha256"] != record["sha256"]:
-        sys.exit(f"docs/results/{name}.json is of other weights: evaluate {name} again")
+        sys.exit(f"docs/results/{name}{kind}.json is of other weights: evaluate {name} again")
     return result
 
 
@@ -118,8 +125,8 @@ def report_rows() -> list[dict[str, str]]:
 def report_table() -> str:
     """Returns the report's rows beside what fer_zoo measured of the same model."""
     lines = [
-        "| row | model | augmentation | optimizer | lr | epochs | report % | the row itself, 48 pixels "
-        "% | shipped weights % |",
+        "| row | model | augmentation | optimizer | lr | epochs | report % "
+        "| the row itself, 48 pixels % | shipped weights % |",
         "|--:|---|---|---|--:|--:|--:|--:|--:|",
     ]
     shipped = {row["model"]: f"{row['model']}.{row['weights']}" for row in rows() if row["weights"]}
@@ -148,6 +155,31 @@ def report_commands() -> str:
             command += " --rotation 0 --shift 0 --flip 0"
         lines.append(f"{command} --data fer2013.csv --out runs/row-{row['row']}")
     return "\n".join([*lines, "```"])
+
+
+def corruptions_table() -> str:
+    """Returns the accuracy of each weights on corrupted faces."""
+    lines = []
+    for path in sorted(RESULTS.glob("*-corruptions.json")):
+        name = path.stem.removesuffix("-corruptions")
+        result, model = result_of(name, "-corruptions"), name.split(".")[0]
+        if result["protocol"] != PROTOCOL:
+            sys.exit(f"{path.name} is of {result['protocol']}: evaluate {name} again")
+        lines += [
+            *([""] if lines else []),
+            f"`{model}` (`{name}`), {result['data']}, {result['protocol']}, seed {result['seed']}; "
+            f"`{_command(result['provenance']['command'])}`",
+            "",
+            "| corruption | levels of severity 1 to 5 | 1 | 2 | 3 | 4 | 5 | mean |",
+            "|---|---|--:|--:|--:|--:|--:|--:|",
+        ]
+        for corruption, found in result["corruptions"].items():
+            cells = " | ".join(f"{100 * v:.2f}" for v in (*found["accuracy"], found["mean"]))
+            levels = f"{', '.join(map(str, found['levels']))}: {found['meaning']}"
+            lines.append(f"| {corruption} | {levels} | {cells} |")
+        lines.append(f"| mean of all | | | | | | | {percent(result, 'mean')} |")
+        lines.append(f"| clean faces | | | | | | | {percent(result, 'clean')} |")
+    return "\n".join(lines)
 
 
 def model_card(name: str) -> str:
@@ -313,8 +345,12 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "bench": bench_table,
     "report": report_table,
     "report commands": report_commands,
+    "corruptions": corruptions_table,
 }
-PAGES = ("README.md", "docs/models.md", "docs/training.md", "docs/results.md")
+PAGES = (
+    "README.md",
+    *(f"docs/{page}.md" for page in ("models", "training", "robustness", "results")),
+)
 
 
 def filled(page: str) -> str:

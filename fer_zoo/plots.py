@@ -146,6 +146,36 @@ def save_reliability(
     _save(figure, path)
 
 
+def save_corruptions(
+    path: Path, accuracy: Mapping[str, Sequence[float]], clean: float, title: str = ""
+) -> None:
+    """Draws accuracy over severity, one panel per corruption.
+
+    Args:
+        path: The PNG file.
+        accuracy: Share of faces got right at each severity, from 1 on, by corruption.
+        clean: The share on the faces as they are, drawn at severity 0.
+        title: Text above.
+    """
+    columns = min(4, len(accuracy))
+    rows = -(-len(accuracy) // columns)
+    figure = _figure(max(4.6, 2.4 * columns), 2.1 * rows + 1)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for axes in grid.flat[len(accuracy) :]:
+        axes.axis("off")
+    for axes, (name, values) in zip(grid.flat, accuracy.items(), strict=False):
+        percent = [100 * value for value in (clean, *values)]
+        axes.axhline(percent[0], linestyle=":", color="gray", linewidth=1)
+        axes.plot(range(len(percent)), percent, marker=".")
+        axes.set(ylim=(0, 100), xticks=range(len(percent)))
+        axes.set_title(name.replace("_", " "), fontsize="medium")
+        axes.grid(alpha=0.3)
+    figure.supxlabel("severity (0: clean)", fontsize="medium")
+    figure.supylabel("accuracy in %", fontsize="medium")
+    figure.suptitle(title, fontsize="medium")
+    _save(figure, path)
+
+
 def save_curves(path: Path, records: Sequence[dict[str, Any]]) -> None:
     """Draws loss and accuracy over the epochs of a training run.
 

@@ -16,13 +16,13 @@ PACKAGE = Path(fer_zoo.__file__).parent
 #: From the ground up: a part may import parts of the lines above its own, and nothing else.
 LEVELS = (
     ("labels", "errors"),
-    ("files", "images", "layers"),
+    ("files", "images", "corruptions", "layers"),
     ("models", "data"),
     ("losses", "metrics", "uncertainty", "calibration", "detection", "inference", "publishing"),
     ("plots", "evidence"),
     ("tables", "summary", "training"),
     ("evaluation", "predictor", "benchmark", "audit"),
-    ("comparison", "label_noise"),
+    ("comparison", "label_noise", "robustness"),
     ("fer_zoo",),
     ("cli",),
     ("__main__",),

@@ -16,6 +16,7 @@ import fer_zoo
 from fer_zoo.cli import COMMANDS, main
 from fer_zoo.cli._csv import open_csv
 from fer_zoo.cli.predict import find_images
+from fer_zoo.corruptions import CORRUPTIONS
 from fer_zoo.errors import OutputError
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.predictor import Prediction, Predictor
@@ -370,6 +371,22 @@ def test_evaluate(fer2013_csv, run_folder, tmp_path, capsys):
     assert "--out" in capsys.readouterr().err
     assert main(["evaluate", run_folder, "--data", str(tmp_path / "nowhere")]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_evaluate_on_corrupted_faces(fer2013_csv, run_folder, tmp_path, capsys):
+    out = tmp_path / "results"
+    command = ["evaluate", run_folder, "--data", str(fer2013_csv), "--corruptions"]
+    assert main([*command, "jpeg, crop", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "accuracy %, severity" in text and f"wrote {out / 'corruptions.json'}" in text
+    saved = json.loads((out / "corruptions.json").read_text())
+    assert list(saved["corruptions"]) == ["jpeg", "crop"] and saved["n"] == 21
+    assert (out / "corruptions.png").stat().st_size > 1000
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    assert all(f"\n{name} " in text for name in CORRUPTIONS)
+    assert main([*command, "fog"]) == 2
+    assert "gaussian_noise" in capsys.readouterr().err
 
 
 def test_compare(fer2013_csv, run_folder, tmp_path, capsys):

