@@ -294,7 +294,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "bench": bench_table,
     "corruptions": corruptions_table,
 }
-PAGES = ("README.md", "docs/models.md", "docs/training.md")
+PAGES = ("README.md", "docs/models.md", "docs/training.md", "docs/robustness.md")
 
 
 def filled(page: str) -> str:
