@@ -116,6 +116,31 @@ def bench_table() -> str:
     return "\n".join(lines)
 
 
+def ensembles_table() -> str:
+    """Returns what each member adds to an ensemble, from records that are named by their number."""
+    results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("ensemble-*.json"))]
+    singles = [result_of(f"{name}.fer2013") for name in results[-1]["model"].split(",")]
+    shas = {
+        result["model"].removesuffix(".fer2013"): result["provenance"]["weights_sha256"]
+        for result in singles
+    }
+    lines = [
+        "| members | accuracy % | 95 % interval | with mirror % | ECE |",
+        "|---|--:|---|--:|--:|",
+    ]
+    for result in [*singles, *results]:
+        members = [name.removesuffix(".fer2013") for name in result["model"].split(",")]
+        sha256 = result["provenance"]["weights_sha256"]
+        if sha256 not in (shas.get(members[0]), [shas.get(member) for member in members]):
+            sys.exit(f"the record of {result['model']} is of other weights: evaluate it again")
+        lines.append(
+            f"| {', '.join(f'`{member}`' for member in members)} | {percent(result['metrics'])} "
+            f"| {spread(result['intervals']['accuracy'])} | {percent(result['metrics_flip'])} "
+            f"| {result['metrics']['ece']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
 def report_rows() -> list[dict[str, str]]:
     """Returns the rows of the report's table."""
     with (RESULTS / "report.csv").open() as file:
@@ -346,6 +371,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "report": report_table,
     "report commands": report_commands,
     "corruptions": corruptions_table,
+    "ensembles": ensembles_table,
 }
 PAGES = (
     "README.md",
