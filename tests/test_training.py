@@ -17,6 +17,7 @@ from fer_zoo.training import Trainer, list_recipes, load_config, recipe_of, trai
 from fer_zoo.training.batches import Batches
 from fer_zoo.training.distributed import World
 from fer_zoo.training.objective import Objective
+from fer_zoo.training.start import starting_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
 CPU = World(0, 1, torch.device("cpu"))
@@ -289,6 +290,31 @@ def test_freezing_changes_the_classifier_alone(tmp_path):
     tuned = weights(tmp_path / "tuned")
     changed = {key for key in start if not torch.equal(start[key], tuned[key])}
     assert changed == {"fc.weight", "fc.bias"}
+
+
+@pytest.mark.parametrize("model", ["transfer", "dacl"])
+def test_the_stem_starts_from_trained_weights(tmp_path, model):
+    run(tmp_path / "start", epochs=1)
+    source = weights(tmp_path / "start")
+    config = load_config(model=model, pretrained_stem=str(tmp_path / "start"))
+    started = starting_model(config, FER2013_LABELS)
+    stem = getattr(started, "stem", started).state_dict()
+    taken = [key for key in stem if key.startswith(("conv1", "bn1", "layer"))]
+    assert len(taken) > 90 and all(torch.equal(stem[key], source[key]) for key in taken)
+    run(tmp_path / "run", model, epochs=1, pretrained_stem=str(tmp_path / "start"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "alexnet"}, "has no ResNet stem"),
+        ({"model": "resnet50"}, "give a model of the same ResNet"),
+        ({"model": "resnet18", "pretrained": "dacl"}, "set it or pretrained_stem"),
+    ],
+)
+def test_a_stem_that_does_not_fit_is_told(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        starting_model(load_config(**settings, pretrained_stem="dacl"), FER2013_LABELS)
 
 
 def test_distillation_pulls_towards_the_teacher(tmp_path):

@@ -1,5 +1,6 @@
 """TransFER (Xue et al. 2021, arXiv:2108.11116): local attention and a transformer with dropping."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,13 +31,17 @@ default_cfgs = generate_default_cfgs(
 )
 
 
+_FULL_WIDTH = (64, 128, 256, 512)
+
+
 def resnet_stem(
-    in_chans: int, stages: int, small_stem: bool, dd: dict[str, Any]
+    in_chans: int, stages: int, channels: Sequence[int], small_stem: bool, dd: dict[str, Any]
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
     """Returns the first stages of ResNet-18 and what is known of their maps."""
     net = SmallFaceResNet(
-        BasicBlock, (2, 2, 2, 2), in_chans=in_chans, small_stem=small_stem, num_classes=0, **dd
-    )
+        BasicBlock, (2, 2, 2, 2), channels=tuple(channels), in_chans=in_chans,
+        small_stem=small_stem, num_classes=0, **dd,
+    )  # fmt: skip
     net.prune_intermediate_layers(list(range(stages + 1)))
     return net, net.feature_info[: stages + 1]
 
@@ -56,6 +61,7 @@ class TransFER(TokenModel):
         global_pool: ``"token"`` or ``"avg"``.
         small_stem: False gives the standard ResNet stem, for 224 pixels.
         stem_stages: ResNet stages in front.
+        stem_channels: Channels of all four ResNet stages, those left out too.
         embed_dim: Width of a token.
         depth: Encoder blocks.
         num_heads: Attention heads.
@@ -84,6 +90,7 @@ class TransFER(TokenModel):
         global_pool: str = "token",
         small_stem: bool = True,
         stem_stages: int = 3,
+        stem_channels: Sequence[int] = (48, 96, 192, 384),
         embed_dim: int = 256,
         depth: int = 4,
         num_heads: int = 8,
@@ -97,7 +104,7 @@ class TransFER(TokenModel):
         dtype: torch.dtype | None = None,
     ) -> None:
         dd: dict[str, Any] = {"device": device, "dtype": dtype}
-        stem, info = resnet_stem(in_chans, stem_stages, small_stem, dd)
+        stem, info = resnet_stem(in_chans, stem_stages, stem_channels, small_stem, dd)
         super().__init__(
             stem, info, num_classes=num_classes, global_pool=global_pool, num_prefix_tokens=1,
             embed_dim=embed_dim, depth=depth, num_heads=num_heads, mlp_ratio=mlp_ratio,
@@ -138,6 +145,7 @@ class TransFERConcat(ConcatTokenModel):
         global_pool: ``"avg"`` or ``"max"`` over tokens.
         small_stem: False gives the standard ResNet stem, for 224 pixels.
         stem_stages: ResNet stages in front.
+        stem_channels: Channels of all four ResNet stages, those left out too.
         embed_dim: Width of a token.
         depth: Encoder blocks.
         num_heads: Attention heads.
@@ -166,6 +174,7 @@ class TransFERConcat(ConcatTokenModel):
         global_pool: str = "avg",
         small_stem: bool = True,
         stem_stages: int = 3,
+        stem_channels: Sequence[int] = (48, 96, 192, 384),
         embed_dim: int = 192,
         depth: int = 4,
         num_heads: int = 8,
@@ -179,7 +188,7 @@ class TransFERConcat(ConcatTokenModel):
         dtype: torch.dtype | None = None,
     ) -> None:
         dd: dict[str, Any] = {"device": device, "dtype": dtype}
-        stem, info = resnet_stem(in_chans, stem_stages, small_stem, dd)
+        stem, info = resnet_stem(in_chans, stem_stages, stem_channels, small_stem, dd)
         super().__init__(
             stem, info, img_size=img_size, num_classes=num_classes, global_pool=global_pool,
             embed_dim=embed_dim, depth=depth, num_heads=num_heads, mlp_ratio=mlp_ratio,
@@ -197,7 +206,10 @@ def fer_transfer(pretrained: bool = False, **kwargs: Any) -> nn.Module:
 @register_model
 def fer_transfer_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
     """TransFER of the paper's widths with the standard ResNet stem, 224 pixels, 14x14 tokens."""
-    args = {"img_size": 224, "small_stem": False, "embed_dim": 768, "depth": 8}
+    args = {
+        "img_size": 224, "small_stem": False, "stem_channels": _FULL_WIDTH, "embed_dim": 768,
+        "depth": 8,
+    }  # fmt: skip
     return build_tokens(TransFER, "fer_transfer_224", pretrained, 5, **args | kwargs)
 
 
@@ -211,7 +223,8 @@ def fer_transfer_concat(pretrained: bool = False, **kwargs: Any) -> nn.Module:
 def fer_transfer_concat_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
     """The report's TransFER of the report's widths, 224 pixels, 7x7 tokens from each branch."""
     args = {
-        "img_size": 224, "small_stem": False, "stem_stages": 4, "embed_dim": 2048, "depth": 8,
+        "img_size": 224, "small_stem": False, "stem_stages": 4, "stem_channels": _FULL_WIDTH,
+        "embed_dim": 2048, "depth": 8,
     }  # fmt: skip
     return build_tokens(TransFERConcat, "fer_transfer_concat_224", pretrained, 6, **args | kwargs)
 

@@ -31,6 +31,7 @@ class TrainConfig:
     model: str = _doc("dacl", "model name, as in `fer-zoo list`")
     model_args: dict[str, Any] = _doc({}, "further arguments of the model, such as drop_path_rate")
     pretrained: str = _doc("", "weights to start from: a name or a run folder")
+    pretrained_stem: str = _doc("", "weights that the ResNet stem alone starts from, likewise")
     labels: str = _doc("fer2013", "what to learn: fer2013 (7 classes) or ferplus (8)")
     ferplus_target: str = _doc(
         "majority", "how votes become targets of labels = ferplus: majority, soft, pld or multi"
@@ -78,6 +79,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.mixup and self.center_loss:
             raise ConfigError("mixup blends labels, and the center loss needs one: set one to 0")
+        if self.pretrained and self.pretrained_stem:
+            raise ConfigError("pretrained fills the stem too: set it or pretrained_stem, not both")
         if self.epochs < 1 or self.batch_size < 2 or self.accumulate < 1:
             raise ConfigError("epochs and accumulate must be 1 or more, batch_size 2 or more")
         if self.batch_size % self.accumulate:

@@ -40,6 +40,7 @@ from fer_zoo.training.hardware import (
     versions,
 )
 from fer_zoo.training.objective import Batch, Objective, class_weights
+from fer_zoo.training.start import starting_model
 
 _AFTER_NAN = (
     "the last checkpoint is unharmed. Start in a new folder with a lower lr, more warm-up epochs, "
@@ -87,15 +88,8 @@ class Trainer:
     ) -> None:
         self.config, self.folder, self.world, self.progress = config, folder, world, progress
         seed_everything(config, -1, 0)  # all processes start from the same weights
-        model: Any = create_model(
-            config.pretrained or config.model,
-            pretrained=bool(config.pretrained),
-            label_names=train_set.label_names,
-            **config.model_args,
-        ).to(world.device)
-        model.temperature = 1.0  # what calibrated the weights it starts from no longer holds
-        self.model = model
-        cfg = model.pretrained_cfg
+        self.model: Any = starting_model(config, train_set.label_names).to(world.device)
+        cfg = self.model.pretrained_cfg
         self.input = {"img_size": cfg["input_size"][-1], "mean": cfg["mean"], "std": cfg["std"]}
         self.batches = Batches(train_set, config, world, cfg["input_size"], cfg["mean"], cfg["std"])
         self.val_images = val_set.images.to(world.device)

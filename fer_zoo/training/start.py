@@ -1,0 +1,57 @@
+"""The weights that training starts from: random ones, a trained model's, or a trained stem's."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from fer_zoo.errors import ConfigError
+from fer_zoo.models import create_model
+from fer_zoo.training.config import TrainConfig
+
+#: What a ResNet without its head consists of, in :class:`fer_zoo.models.SmallFaceResNet`'s names.
+_RESNET_PARTS = ("conv1.", "bn1.", "layer")
+
+
+def starting_model(config: TrainConfig, label_names: Sequence[str]) -> nn.Module:
+    """Builds a recipe's model with the weights it starts from.
+
+    Args:
+        config: Names the model, and what it starts from.
+        label_names: Names of the classes to learn.
+
+    Raises:
+        ConfigError: If ``pretrained_stem`` does not fit the model.
+        WeightsError: If weights are missing, damaged, or do not fit.
+    """
+    model: Any = create_model(
+        config.pretrained or config.model,
+        pretrained=bool(config.pretrained),
+        label_names=label_names,
+        **config.model_args,
+    )
+    model.temperature = 1.0  # what calibrated the weights it starts from no longer holds
+    if config.pretrained_stem:
+        _start_stem(model, config)
+    return model  # type: ignore[no-any-return]
+
+
+def _start_stem(model: Any, config: TrainConfig) -> None:
+    stem = getattr(model, "stem", model)
+    own = {k: v for k, v in stem.state_dict().items() if k.startswith(_RESNET_PARTS)}
+    if not own:
+        raise ConfigError(
+            f"{config.model} has no ResNet stem to start from pretrained_stem: leave it out, or "
+            "train dacl, resnet18, resnet50, transfer or transfer_concat"
+        )
+    source = create_model(config.pretrained_stem, pretrained=True).state_dict()
+    wrong = [k for k, v in own.items() if k not in source or source[k].shape != v.shape]
+    if wrong:
+        raise ConfigError(
+            f"pretrained_stem = {config.pretrained_stem} does not fit the stem of {config.model} "
+            f"(its {wrong[0]} is missing or has another shape): give a model of the same ResNet"
+        )
+    stem.load_state_dict({k: source[k] for k in own}, strict=False)
+
+
+__all__ = ["starting_model"]
