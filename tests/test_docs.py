@@ -27,21 +27,21 @@ def blocks(page, language):
 
 
 def test_generated_parts_are_up_to_date():
-    command = [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"]
+    command = [sys.executable, str(ROOT / "docs" / "tools" / "generate.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_generated_parts_hold_tables(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    for page in runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]:
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "tools"))
+    for page in runpy.run_path(str(ROOT / "docs" / "tools" / "generate.py"))["PAGES"]:
         text = (ROOT / page).read_text()
         found = re.findall(r"<!-- generated: .*? -->\n(.*?)<!-- end -->", text, re.DOTALL)
         assert found and all("`dacl`" in block or "dacl_224" in block for block in found), page
 
 
 def test_cards_say_whose_labels_were_learnt(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "tools"))
     generate = importlib.import_module("generate")
     result = generate.result_of("dacl.fer2013") | {"label_names": FERPLUS_LABELS}
     recipe = dataclasses.asdict(load_config("vgg_ferplus"))

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fer_zoo.cli._options import add_compute
+
 
 def register(subparsers: Any) -> None:
     """Adds the command."""
@@ -38,8 +40,7 @@ def register(subparsers: Any) -> None:
         "probabilities, a row per face and a column per class",
     )
     group.add_argument("--split", default="val", help="which faces to rank (val)")
-    group.add_argument("--batch-size", type=int, default=256, help="faces per pass (256)")
-    group.add_argument("--device", help="where the model computes, such as cpu or cuda:0")
+    add_compute(group)
     parser.set_defaults(run=run)
 
 

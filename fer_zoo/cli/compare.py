@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fer_zoo.cli._options import add_compute, add_split
+
 
 def register(subparsers: Any) -> None:
     """Adds the command."""
@@ -18,15 +20,7 @@ def register(subparsers: Any) -> None:
     what = "model name, or a folder that training wrote; several with commas are an ensemble"
     parser.add_argument("a", metavar="A", help=what)
     parser.add_argument("b", metavar="B", help="the other model")
-    parser.add_argument(
-        "--data", required=True, metavar="DIR", help="FER-2013, in any layout: a folder or a file"
-    )
-    parser.add_argument(
-        "--split",
-        default="val",
-        choices=("train", "val", "test"),
-        help="Training, PublicTest or PrivateTest (val)",
-    )
+    add_split(parser)
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -34,8 +28,7 @@ def register(subparsers: Any) -> None:
         help="write comparison.json there, and disagreements.png: the faces that one model gets "
         "right and the other wrong",
     )
-    parser.add_argument("--batch-size", type=int, default=256, help="faces per pass (256)")
-    parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
+    add_compute(parser)
     parser.set_defaults(run=run)
 
 

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fer_zoo.cli._options import add_compute, add_split
+
 
 def register(subparsers: Any) -> None:
     """Adds the command."""
@@ -23,15 +25,7 @@ def register(subparsers: Any) -> None:
         help="model name, or a folder that training wrote (runs/dacl); several with commas are "
         "evaluated as an ensemble (dacl,vgg)",
     )
-    parser.add_argument(
-        "--data", required=True, metavar="DIR", help="FER-2013, in any layout: a folder or a file"
-    )
-    parser.add_argument(
-        "--split",
-        default="val",
-        choices=("train", "val", "test"),
-        help="Training, PublicTest or PrivateTest (val)",
-    )
+    add_split(parser)
     parser.add_argument(
         "--flip", action="store_true", help="also average over the mirrored faces, reported apart"
     )
@@ -48,8 +42,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--plots", action="store_true", help="write confusion.png, roc.png and reliability.png too"
     )
-    parser.add_argument("--batch-size", type=int, default=256, help="faces per pass (256)")
-    parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
+    add_compute(parser)
     parser.set_defaults(run=run)
 
 

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fer_zoo.cli._options import add_compute
+
 if TYPE_CHECKING:
     from fer_zoo.predictor import Prediction
 
@@ -53,8 +55,7 @@ def register(subparsers: Any) -> None:
         "--resume", action="store_true", help="go on with FILE of --csv: leave out what it has"
     )
     parser.add_argument("--top", type=int, default=3, metavar="N", help="labels in the table (3)")
-    parser.add_argument("--batch-size", type=int, default=64, help="faces per pass (64)")
-    parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
+    add_compute(parser, batch_size=64)
     parser.set_defaults(run=run)
 
 

@@ -88,8 +88,9 @@ class Trainer:
     ) -> None:
         self.config, self.folder, self.world, self.progress = config, folder, world, progress
         seed_everything(config, -1, 0)  # all processes start from the same weights
-        self.model: Any = starting_model(config, train_set.label_names).to(world.device)
-        cfg = self.model.pretrained_cfg
+        model: Any = starting_model(config, train_set.label_names)
+        self.model = model.to(world.device)
+        cfg = model.pretrained_cfg
         self.input = {"img_size": cfg["input_size"][-1], "mean": cfg["mean"], "std": cfg["std"]}
         self.batches = Batches(train_set, config, world, cfg["input_size"], cfg["mean"], cfg["std"])
         self.val_images = val_set.images.to(world.device)

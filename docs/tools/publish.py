@@ -3,7 +3,7 @@
 Embeds the run as float16, evaluates the embedded file on PublicTest, takes the temperature from
 there, puts the figures on record, and renews golden outputs, tables and model cards.
 
-    python docs/publish.py runs/dacl dacl.fer2013 --data fer2013.csv
+    python docs/tools/publish.py runs/dacl dacl.fer2013 --data fer2013.csv
 """
 
 import argparse

@@ -4,8 +4,8 @@ The records are ``docs/results/<weights>.json`` (``fer-zoo evaluate --flip --out
 ``docs/results/<weights>-corruptions.json`` (``fer-zoo evaluate --corruptions --out``),
 ``docs/results/bench.jsonl`` (``fer-zoo bench --json``) and the package's own record of its weights.
 
-    python docs/generate.py            # writes
-    python docs/generate.py --check    # fails if something is out of date
+    python docs/tools/generate.py            # writes
+    python docs/tools/generate.py --check    # fails if something is out of date
 """
 
 import argparse
@@ -24,7 +24,7 @@ from fer_zoo.models._weights import weights_record
 from fer_zoo.summary import model_rows
 from fer_zoo.training import load_config, recipe_of
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
 RECIPES = ROOT / "fer_zoo" / "recipes"
 Rows = list[dict[str, Any]]
