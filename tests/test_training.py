@@ -13,11 +13,13 @@ import fer_zoo
 from fer_zoo.data import FaceDataset, FERPlus
 from fer_zoo.errors import ConfigError, DataError, OutputError, TrainingError
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
+from fer_zoo.models import Ensemble
 from fer_zoo.training import Trainer, list_recipes, load_config, recipe_of, train
 from fer_zoo.training.batches import Batches
 from fer_zoo.training.distributed import World
 from fer_zoo.training.objective import Objective
 from fer_zoo.training.start import starting_model
+from fer_zoo.training.teacher import Teacher
 
 pytestmark = pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
 CPU = World(0, 1, torch.device("cpu"))
@@ -317,10 +319,30 @@ def test_a_stem_that_does_not_fit_is_told(settings, message):
         starting_model(load_config(**settings, pretrained_stem="dacl"), FER2013_LABELS)
 
 
-def test_distillation_pulls_towards_the_teacher(tmp_path):
+def test_distillation_alone_learns_the_teacher_and_no_label(tmp_path):
     run(tmp_path / "teacher", epochs=1)
-    run(tmp_path / "student", epochs=1, teacher=str(tmp_path / "teacher"), distillation=1.0)
-    assert records(tmp_path / "student")[0]["train_loss"] < 1.5  # labels alone start near ln 7
+    settings = {**FAST, "teacher": str(tmp_path / "teacher"), "distillation": 1.0}
+    wrong = faces()
+    wrong.targets = (wrong.targets + 1) % 7
+    train("resnet18", (faces(), faces(14)), tmp_path / "right", **settings)
+    train("resnet18", (wrong, faces(14)), tmp_path / "wrong", **settings)
+    losses = [[r["train_loss"] for r in records(tmp_path / run)] for run in ("right", "wrong")]
+    assert losses[0] == losses[1] and losses[0][1] < losses[0][0]
+
+
+def test_a_teacher_sees_its_own_size_and_answers_in_the_students_order():
+    teacher = Teacher("dacl, vgg_small", FER2013_LABELS[::-1])
+    images = torch.randn(3, 1, 32, 32)
+    enlarged = torch.nn.functional.interpolate(images, size=(48, 48), mode="bilinear")
+    expected = Ensemble(["dacl", "vgg_small"]).eval()(enlarged).flip(1)
+    torch.testing.assert_close(teacher(images), expected)
+    assert not any(p.requires_grad for p in teacher.parameters())
+
+
+@pytest.mark.parametrize("labels", [FERPLUS_LABELS, FER2013_LABELS[1:], ("yes", "no")])
+def test_a_teacher_of_other_labels_is_refused(labels):
+    with pytest.raises(ConfigError, match="a teacher of the same labels"):
+        Teacher("dacl", labels)
 
 
 def test_accumulation_gives_the_gradient_of_the_whole_batch():

@@ -19,7 +19,6 @@ from fer_zoo.data.augment import prepare
 from fer_zoo.data.faces import FaceDataset
 from fer_zoo.errors import TrainingError
 from fer_zoo.files import check_space
-from fer_zoo.models import create_model
 from fer_zoo.models._weights import WEIGHTS_NAME
 from fer_zoo.publishing import save_pretrained
 from fer_zoo.training.batches import Batches, seed_everything
@@ -41,6 +40,7 @@ from fer_zoo.training.hardware import (
 )
 from fer_zoo.training.objective import Batch, Objective, class_weights
 from fer_zoo.training.start import starting_model
+from fer_zoo.training.teacher import Teacher
 
 _AFTER_NAN = (
     "the last checkpoint is unharmed. Start in a new folder with a lower lr, more warm-up epochs, "
@@ -97,11 +97,9 @@ class Trainer:
         self.val_targets = val_set.targets.to(world.device)
         self._choose_precision()
         self._build_optimizer(train_set)
-        self.teachers = [
-            create_model(name.strip(), pretrained=True).to(world.device).eval()
-            for name in config.teacher.split(",")
-            if name.strip()
-        ]
+        self.teacher = None
+        if config.teacher:
+            self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
         self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
         self.records: list[dict[str, Any]] = []
 
@@ -256,7 +254,10 @@ class Trainer:
         Returns:
             The mean loss, and how many faces were right, both scalars on the device.
         """
-        self._teach(batch)
+        batch.images = batch.images.contiguous(memory_format=self.memory_format)
+        if self.teacher is not None:
+            with self._autocast():
+                batch.teacher = self.teacher(batch.images)
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.world.device)
         correct = torch.zeros((), dtype=torch.long, device=self.world.device)
@@ -273,14 +274,6 @@ class Trainer:
         if self.ema is not None:
             self.ema.update(self.model, step=update)
         return loss, correct
-
-    @torch.no_grad()
-    def _teach(self, batch: Batch) -> None:
-        batch.images = batch.images.contiguous(memory_format=self.memory_format)
-        if self.teachers:
-            with self._autocast():
-                logits = [teacher(batch.images).float() for teacher in self.teachers]
-            batch.teacher = torch.stack(logits).mean(dim=0)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bfloat16)

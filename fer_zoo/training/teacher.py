@@ -1,0 +1,57 @@
+"""What a model is distilled from."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fer_zoo.errors import ConfigError
+from fer_zoo.labels import label_indices
+from fer_zoo.models import Ensemble
+
+
+class Teacher(nn.Module):
+    """Trained models whose common opinion a student learns (Hinton et al. 2015, arXiv:1503.02531).
+
+    It sees what the student sees, enlarged to its own input size while the student trains on
+    smaller images, and computes no gradients.
+
+    Args:
+        names: Names or folders of models, separated by commas.
+        label_names: The student's classes.
+
+    Raises:
+        ConfigError: If the classes differ from the student's.
+        WeightsError: If a model cannot be loaded.
+
+    Shape:
+        (N, in_chans, H, W) -> logits (N, num_classes) in the student's order of classes
+    """
+
+    def __init__(self, names: str, label_names: Sequence[str]) -> None:
+        super().__init__()
+        self.ensemble = Ensemble([name.strip() for name in names.split(",") if name.strip()])
+        theirs = self.ensemble.label_names
+        try:
+            self.order = label_indices(label_names, theirs)
+        except ValueError:
+            self.order = []
+        if len(self.order) != len(theirs):
+            raise ConfigError(
+                f"teacher = {names} knows {', '.join(theirs)}, the student learns "
+                f"{', '.join(label_names)}: give a teacher of the same labels"
+            )
+        self.size = self.ensemble.pretrained_cfg["input_size"][-2:]
+        self.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the logits of what the teacher makes of the images."""
+        if images.shape[-2:] != self.size:
+            images = F.interpolate(images, size=self.size, mode="bilinear", align_corners=False)
+        logits: Tensor = self.ensemble(images)[:, self.order]
+        return logits
+
+
+__all__ = ["Teacher"]
