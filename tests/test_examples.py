@@ -116,7 +116,12 @@ def test_why_adam_failed(synthetic_root, tmp_path, capsys):
     assert len({tuple(record["setting"].values()) for record in records}) == 10
     assert all(len(record["losses"]) == 1 for record in records)
     assert (tmp_path / "why_adam_failed.png").stat().st_size > 10_000
-    assert "fer_zoo's, but post-norm" in capsys.readouterr().out
+    first = capsys.readouterr().out
+    assert "fer_zoo's, but post-norm" in first
+    written = (tmp_path / "why_adam_failed.json").read_text()
+    run("why_adam_failed", synthetic_root, tmp_path, "--steps", 1)  # all of it is there already
+    assert (tmp_path / "why_adam_failed.json").read_text() == written
+    assert capsys.readouterr().out == first
 
 
 def test_compare_fer_package(synthetic_layouts, weights, capsys):
