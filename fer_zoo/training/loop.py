@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timm.optim import create_optimizer_v2, param_groups_layer_decay, param_groups_weight_decay
-from timm.scheduler import create_scheduler_v2
 from timm.utils import ModelEmaV3, dispatch_clip_grad, freeze
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -39,6 +37,7 @@ from fer_zoo.training.hardware import (
     versions,
 )
 from fer_zoo.training.objective import Batch, Objective, class_weights
+from fer_zoo.training.optimizer import build_optimizer, build_scheduler
 from fer_zoo.training.start import starting_model
 from fer_zoo.training.teacher import Teacher
 
@@ -96,7 +95,7 @@ class Trainer:
         self.val_images = val_set.images.to(world.device)
         self.val_targets = val_set.targets.to(world.device)
         self._choose_precision()
-        self._build_optimizer(train_set)
+        self._build_objective(train_set)
         self.teacher = None
         if config.teacher:
             self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
@@ -112,7 +111,7 @@ class Trainer:
             self.memory_format = torch.channels_last
         self.model.to(memory_format=self.memory_format)
 
-    def _build_optimizer(self, train_set: FaceDataset) -> None:
+    def _build_objective(self, train_set: FaceDataset) -> None:
         config, model = self.config, self.model
         weights = None
         if config.class_weights:
@@ -127,35 +126,8 @@ class Trainer:
         self.ema = (
             ModelEmaV3(model, config.ema_decay, use_warmup=True) if config.ema_decay else None
         )
-        self.optimizer = create_optimizer_v2(
-            self._param_groups(), opt=config.optimizer, lr=config.lr, momentum=config.momentum,
-            weight_decay=config.weight_decay,
-        )  # fmt: skip
-        self.scheduler, _ = create_scheduler_v2(
-            self.optimizer,
-            sched=config.schedule,
-            num_epochs=config.epochs,
-            decay_milestones=config.milestones,
-            decay_rate=config.decay_rate,
-            warmup_epochs=config.warmup_epochs,
-            warmup_lr=min(config.warmup_lr, config.lr),
-            min_lr=config.min_lr,
-            step_on_epochs=False,
-            updates_per_epoch=len(self.batches),
-        )
-
-    def _param_groups(self) -> list[dict[str, Any]]:
-        decay = self.config.weight_decay
-        skip = self.model.no_weight_decay() if hasattr(self.model, "no_weight_decay") else set()
-        if self.config.layer_decay < 1:
-            groups = param_groups_layer_decay(
-                self.model, decay, skip, layer_decay=self.config.layer_decay
-            )
-        else:
-            groups = param_groups_weight_decay(self.model, decay, skip)
-        for module in self.objective.auxiliary():
-            groups += param_groups_weight_decay(module, decay)
-        return list(groups)
+        self.optimizer = build_optimizer(config, self.objective)
+        self.scheduler = build_scheduler(config, self.optimizer, len(self.batches))
 
     def fit(self, time_limit: float | None = None) -> TrainResult:
         """Trains until the last epoch or the time limit, whichever comes first.
