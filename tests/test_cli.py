@@ -154,7 +154,10 @@ def test_info(capsys, run_folder):
     assert layers["layer4.1"]["output"] == [384, 3, 3]
     assert layers["fc"]["output"] == [7] and layers["fc"]["params"] == 384 * 7 + 7
     assert sum(layer["params"] for layer in info["layers"]) == info["params"]
-    assert info["label_names"] == list(FER2013_LABELS) and info["weights"] == {}
+    assert info["label_names"] == list(FER2013_LABELS)
+    assert info["weights"]["file"] == "fer_resnet18.fer2013.safetensors"
+    assert main(["info", "resnet18_224", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["weights"] == {}
     assert main(["info", run_folder]) == 0
     text = capsys.readouterr().out
     assert "lr" in text and "sha256" in text and "0.5077" in text and "neutral" in text
