@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from fer_zoo.data import FER2013, BatchAugment
 from fer_zoo.data.augment import prepare
+from fer_zoo.files import write_text
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.training import load_config
 from fer_zoo.training.hardware import describe_hardware, gains_from_bfloat16
@@ -167,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         records.append(record)
         last = sum(record["losses"][-20:]) / len(record["losses"][-20:])
         print(f"{name:<36} loss {last:.3f}, PublicTest {100 * record['accuracy']:.2f} %")
-        path.write_text(json.dumps(records) + "\n")  # after each, as a run may be stopped
+        write_text(path, json.dumps(records) + "\n")  # after each, as a run may be stopped
         draw(records, args.out / "why_adam_failed.png")
 
 
