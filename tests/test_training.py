@@ -14,7 +14,7 @@ from fer_zoo.data import FaceDataset, FERPlus
 from fer_zoo.errors import ConfigError, DataError, OutputError, TrainingError
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 from fer_zoo.models import Ensemble
-from fer_zoo.training import Trainer, list_recipes, load_config, recipe_of, train
+from fer_zoo.training import Trainer, hardware, list_recipes, load_config, recipe_of, train
 from fer_zoo.training.batches import Batches
 from fer_zoo.training.distributed import World
 from fer_zoo.training.objective import Objective
@@ -606,3 +606,21 @@ def test_objective_gives_the_models_own_logits():
     loss, logits = objective(batch)
     assert torch.allclose(logits, model(batch.images), atol=1e-5)
     assert loss.ndim == 0 and loss > 0
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "gains"),
+    [
+        ("AuthenticAMD", "avx512f avx512_bf16", True),
+        ("AuthenticAMD", "avx2", False),
+        ("GenuineIntel", "avx512f avx512_bf16 amx_bf16 amx_tile", True),
+        ("GenuineIntel", "avx512f avx512_bf16", False),
+    ],
+)
+def test_bfloat16_where_it_is_faster(tmp_path, monkeypatch, vendor, flags, gains):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"vendor_id\t: {vendor}\nmodel name\t: CPU\nflags\t\t: fpu {flags}\n")
+    monkeypatch.setattr(hardware, "_CPUINFO", cpuinfo)
+    assert hardware.gains_from_bfloat16(torch.device("cpu")) is gains
+    cpuinfo.unlink()
+    assert not hardware.gains_from_bfloat16(torch.device("cpu"))
