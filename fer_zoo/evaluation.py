@@ -21,7 +21,7 @@ from fer_zoo.errors import ConfigError, DataError, DataNotFoundError
 from fer_zoo.evidence import calibrate, ferplus_agreement, leak_free
 from fer_zoo.files import write_text
 from fer_zoo.inference import load_model, provenance
-from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS, label_indices, same_labels
+from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS, label_order, same_labels
 from fer_zoo.metrics import classification_metrics
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.tables import class_table, confusion_table, evidence_table, summary_table
@@ -279,16 +279,12 @@ def targets_in_order(faces: FaceDataset, label_names: tuple[str, ...]) -> NDArra
         DataError: If the labels differ, or are distributions.
     """
     try:
-        order = label_indices(faces.label_names, label_names)
+        order = label_order(faces.label_names, label_names)
     except ValueError as error:
-        order, reason = [], f": {error}"
-    else:
-        reason = ""
-    if len(set(order)) != len(label_names):
         raise DataError(
             f"the data's labels ({', '.join(faces.label_names)}) are not the model's "
-            f"({', '.join(label_names)}){reason}; evaluate on data with the model's labels"
-        )
+            f"({', '.join(label_names)}); evaluate on data with the model's labels"
+        ) from error
     targets = faces.targets
     if targets.ndim == 2:
         if (targets.max(dim=1).values < 1).any():

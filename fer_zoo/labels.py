@@ -83,6 +83,25 @@ def same_labels(names: Sequence[str], others: Sequence[str]) -> bool:
     return {canonical_label(name) for name in names} == {canonical_label(name) for name in others}
 
 
+def label_order(names: Sequence[str], target: Sequence[str]) -> list[int]:
+    """Finds where each class stands in another list of the same classes, by name.
+
+    Args:
+        names: The n classes to look up.
+        target: The same n classes, in any order and spelling.
+
+    Returns:
+        n positions in ``target``, each once.
+
+    Raises:
+        ValueError: If the lists are empty or do not hold the same classes.
+    """
+    order = label_indices(names, target)
+    if not order or not len(order) == len(set(order)) == len(target):
+        raise ValueError(f"{', '.join(names) or 'none'} are not {', '.join(target) or 'none'}")
+    return order
+
+
 def map_probabilities(probabilities: Tensor, names: Sequence[str], target: Sequence[str]) -> Tensor:
     """Brings distributions over one label list to another, class by class, by name.
 

@@ -9,6 +9,7 @@ from fer_zoo.labels import (
     FERPLUS_LABELS,
     canonical_label,
     label_indices,
+    label_order,
     map_probabilities,
     same_labels,
 )
@@ -61,3 +62,16 @@ def test_what_cannot_be_mapped_is_told():
         map_probabilities(torch.zeros(2, 7), FERPLUS_LABELS, FER2013_LABELS)
     with pytest.raises(ValueError, match="none of bored, amused is among angry"):
         map_probabilities(torch.zeros(2, 2), ["bored", "amused"], FER2013_LABELS)
+
+
+def test_order_of_the_same_classes():
+    assert label_order(["sad", "anger"], ["angry", "sadness"]) == [1, 0]
+    for names, target in [
+        ([], []),
+        (["sad"], ["sad", "angry"]),
+        (["sad", "angry"], ["sad"]),
+        (["angry", "anger"], ["anger", "angry"]),
+        (["sad", "fear"], ["sad", "angry"]),
+    ]:
+        with pytest.raises(ValueError, match=r"are not|no label like"):
+            label_order(names, target)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_zoo.errors import ConfigError
-from fer_zoo.labels import label_indices
+from fer_zoo.labels import label_order
 from fer_zoo.models._registry import create_model
 
 _INPUT = ("input_size", "mean", "std", "interpolation")
@@ -72,14 +72,12 @@ class Ensemble(nn.Module):
         """Returns where a member has each of the ensemble's classes."""
         names = tuple(getattr(member, "label_names", ()))
         try:
-            order = label_indices(self.label_names, names)
-        except ValueError:
-            order = []
-        if len(set(order)) != len(names) or not names:
+            order = label_order(self.label_names, names)
+        except ValueError as error:
             raise ConfigError(
                 f"member {i} has the labels {', '.join(names) or 'of no classifier'}, the first "
                 f"has {', '.join(self.label_names)}; members must share them"
-            )
+            ) from error
         first: Any = self.members[0]
         for key in _INPUT:
             theirs, ours = member.pretrained_cfg[key], first.pretrained_cfg[key]

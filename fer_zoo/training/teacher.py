@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fer_zoo.errors import ConfigError
-from fer_zoo.labels import label_indices
+from fer_zoo.labels import label_order
 from fer_zoo.models import Ensemble
 
 
@@ -34,14 +34,12 @@ class Teacher(nn.Module):
         self.ensemble = Ensemble([name.strip() for name in names.split(",") if name.strip()])
         theirs = self.ensemble.label_names
         try:
-            self.order = label_indices(label_names, theirs)
-        except ValueError:
-            self.order = []
-        if len(self.order) != len(theirs):
+            self.order = label_order(label_names, theirs)
+        except ValueError as error:
             raise ConfigError(
                 f"teacher = {names} knows {', '.join(theirs)}, the student learns "
                 f"{', '.join(label_names)}: give a teacher of the same labels"
-            )
+            ) from error
         self.size = self.ensemble.pretrained_cfg["input_size"][-2:]
         self.eval().requires_grad_(False)
 
