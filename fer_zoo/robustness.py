@@ -158,10 +158,11 @@ def evaluate_corruptions(
     """
     start = time.monotonic()
     chosen = choose_corruptions(corruptions)
-    faces = data if isinstance(data, FaceDataset) else read_faces(data, split)
-    clean = evaluate(model, faces, split, batch_size=batch_size, device=device)
     ready, _ = load_model(model, device)
-    targets = torch.from_numpy(targets_in_order(faces, ready.label_names))
+    labels = ready.label_names
+    faces = data if isinstance(data, FaceDataset) else read_faces(data, split, labels)
+    clean = evaluate(model, faces, split, batch_size=batch_size, device=device)
+    targets = torch.from_numpy(targets_in_order(faces, labels))
     accuracy: dict[str, list[float]] = {name: [] for name in chosen}
     passes = [(name, severity) for name in chosen for severity in SEVERITIES]
     for name, severity in tqdm(passes, unit="pass", disable=None if progress else True):

@@ -5,10 +5,10 @@ import torch
 from PIL import Image
 
 from fer_zoo.corruptions import CORRUPTIONS
-from fer_zoo.data import FaceDataset
+from fer_zoo.data import FaceDataset, FERPlus
 from fer_zoo.errors import ConfigError
 from fer_zoo.evaluation import evaluate, predict_logits
-from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 from fer_zoo.models import create_model
 from fer_zoo.publishing import save_pretrained
 from fer_zoo.robustness import evaluate_corruptions
@@ -90,3 +90,10 @@ def test_an_ensemble_with_its_table_record_and_plot(model, few, tmp_path):
     )
     with Image.open(tmp_path / "one.png") as one, Image.open(tmp_path / "five.png") as five:
         assert five.height > one.height > 300 and five.width > one.width
+
+
+def test_a_model_of_ferplus_is_measured_by_the_majority(synthetic_root):
+    model = create_model("vgg_small", label_names=FERPLUS_LABELS)
+    found = evaluate_corruptions(model, synthetic_root, corruptions=["rotation"])
+    assert found.n == len(FERPlus(synthetic_root, "val"))
+    assert found.clean == evaluate(model, synthetic_root).metrics["accuracy"]
