@@ -49,7 +49,7 @@ def test_cards_say_whose_labels_were_learnt(monkeypatch):
     record = generate.weights_record("fer_dacl.fer2013") | of_ferplus
     monkeypatch.setattr(generate, "result_of", lambda name: result)
     monkeypatch.setattr(generate, "weights_record", lambda name: record)
-    card = generate.model_card("vgg.ferplus")
+    card = " ".join(generate.model_card("vgg.ferplus").split())
     assert 'fer_zoo.Predictor("vgg.ferplus")' in card
     assert "more than half of the FER+ votes agree (3,589)" in card
     assert "with targets from their FER+ votes (`pld`)" in card
@@ -58,8 +58,17 @@ def test_cards_say_whose_labels_were_learnt(monkeypatch):
     before, after = path.read_text().splitlines(), generate.measured("vgg.ferplus").splitlines()
     changed = [line for line in after if line not in before]
     assert len(after) == len(before) and "68.79 % on PublicTest" in "".join(changed)
-    record["recipe"] = recipe | {"lr": 0.3}
-    assert "--out runs/vgg_ferplus" not in generate.model_card("vgg.ferplus")
+    for setting, known in [({"precision": "float32"}, True), ({"lr": 0.3}, False)]:
+        record["recipe"] = recipe | setting
+        assert ("--out runs/vgg_ferplus" in generate.model_card("vgg.ferplus")) is known
+
+
+def test_cards_say_what_training_started_from(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "tools"))
+    begun = importlib.import_module("generate").begun
+    assert begun({}) == "From scratch"
+    assert "weights of `vgg`" in begun({"pretrained": "vgg"})
+    assert "stem of `resnet18`" in begun({"pretrained_stem": "resnet18"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

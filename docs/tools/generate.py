@@ -154,12 +154,12 @@ def report_table() -> str:
         "| the row itself, 48 pixels % | shipped weights % |",
         "|--:|---|---|---|--:|--:|--:|--:|--:|",
     ]
-    shipped = {row["model"]: f"{row['model']}.{row['weights']}" for row in rows() if row["weights"]}
+    shipped = {row["model"] for row in rows() if row["weights"] == "fer2013"}
     for row in report_rows():
         run = RESULTS / f"report-row-{row['row']}.json"
         own = percent(json.loads(run.read_text())["metrics"]) if run.is_file() else "not run"
-        weights = shipped.get(row["model"])
-        best = percent(result_of(weights)["metrics"]) if weights else "-"
+        model = row["model"]
+        best = percent(result_of(f"{model}.fer2013")["metrics"]) if model in shipped else "-"
         optimizer = {"adam": "Adam", "momentum": "SGD 0.9"}[row["optimizer"]]
         lines.append(
             f"| {row['row']} | `{row['model']}` | {row['augmentation']} | {optimizer} "
@@ -274,8 +274,9 @@ def model_card(name: str) -> str:
         "",
         "## Training",
         "",
-        f"From scratch on {training['training_faces']:,} Training faces of FER-2013 (without those",
-        f"that are blank or equal a face of a later part), with {learnt(record['recipe'])}.",
+        f"{begun(record['recipe'])} on {training['training_faces']:,} Training faces of FER-2013",
+        "(without those that are blank or equal a face of a later part), with",
+        f"{learnt(record['recipe'])}.",
         "",
         *run_lines(record),
         "## Limits",
@@ -291,6 +292,15 @@ def model_card(name: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def begun(recipe: dict[str, Any]) -> str:
+    """Says which weights a recipe starts from."""
+    if recipe.get("pretrained"):
+        return f"From the weights of `{recipe['pretrained']}`"
+    if recipe.get("pretrained_stem"):
+        return f"From scratch, but for the stem of `{recipe['pretrained_stem']}`,"
+    return "From scratch"
 
 
 def learnt(recipe: dict[str, Any]) -> str:
@@ -336,10 +346,13 @@ def run_lines(run: dict[str, Any]) -> list[str]:
 
 
 def train_command(run: dict[str, Any]) -> str:
-    """Returns what trains weights anew: by the recipe in the package if it says the same."""
+    """Returns what trains weights anew: by the recipe in the package if it says the same.
+
+    Precision may differ: recipes leave it to the machine, and the record says which it was.
+    """
     name = f"{run['architecture'].removeprefix('fer_')}.{run['tag']}".removesuffix(".fer2013")
-    recipe = recipe_of(name)
-    if recipe and load_config(recipe) == load_config(**run["recipe"]):
+    recipe, settings = recipe_of(name), run["recipe"] | {"precision": "auto"}
+    if recipe and load_config(recipe, precision="auto") == load_config(**settings):
         return f"fer-zoo train {name} --data fer2013.csv --out runs/{recipe}"
     return _command(run["training"]["command"])
 
