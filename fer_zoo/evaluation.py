@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from fer_zoo.data import FER2013, FaceDataset, FERPlus
-from fer_zoo.data.augment import prepare
 from fer_zoo.data.duplicates import duplicate_groups
-from fer_zoo.errors import ConfigError, DataError, DataNotFoundError
+from fer_zoo.errors import DataError, DataNotFoundError
 from fer_zoo.evidence import calibrate, ferplus_agreement, leak_free
 from fer_zoo.files import write_text
-from fer_zoo.inference import load_model, provenance
+from fer_zoo.inference import load_model, predict_logits, provenance
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS, label_order, same_labels
 from fer_zoo.metrics import classification_metrics
 from fer_zoo.models.ensemble import log_mean_probability
@@ -35,49 +34,6 @@ SPLIT_NOTES = {
     " intervals leave that out",
     "test": "PrivateTest: it chose nothing",
 }
-
-
-def predict_logits(
-    model: nn.Module,
-    images: Tensor,
-    *,
-    batch_size: int = 256,
-    device: str | torch.device | None = None,
-    flip: bool = False,
-) -> Tensor:
-    """Computes the logits of many faces.
-
-    Args:
-        model: A model of fer_zoo; its pretrained_cfg says the preprocessing.
-        images: uint8 faces (N, H, W).
-        batch_size: Faces per forward pass; it does not change the result beyond rounding.
-        device: Where to compute; by default where the model is.
-        flip: Also looks at the mirrored faces, and returns the log of the mean probability.
-
-    Returns:
-        float32 (N, num_classes) on the CPU.
-
-    Raises:
-        ConfigError: If ``batch_size`` is below 1.
-    """
-    if batch_size < 1:
-        raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
-    if flip:
-        views = [images, images.flip(-1)]
-        return log_mean_probability(
-            [predict_logits(model, v, batch_size=batch_size, device=device) for v in views]
-        )
-    was_training = model.training
-    ready, place = load_model(model, device)
-    cfg = ready.pretrained_cfg
-    side, mean, std = cfg["input_size"][-1], cfg["mean"], cfg["std"]
-    with torch.inference_mode():
-        parts = [
-            ready(prepare(batch.to(place), side, mean, std)).float().cpu()
-            for batch in torch.split(images, batch_size)
-        ]
-    model.train(was_training)
-    return torch.cat(parts)
 
 
 def read_faces(

@@ -1,15 +1,17 @@
-"""Models made ready to use, loaded and on a device; and where their weights come from."""
+"""Models made ready to use and used on many faces; and where their weights come from."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from fer_zoo.data.augment import prepare
 from fer_zoo.errors import ConfigError
 from fer_zoo.models import Ensemble, create_model
 from fer_zoo.models._weights import CONFIG_NAME, weights_record
+from fer_zoo.models.ensemble import log_mean_probability
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:
@@ -63,6 +65,49 @@ def load_model(
             "fer_zoo.create_model and num_classes > 0"
         )
     return ready.to(place).eval(), place
+
+
+def predict_logits(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    batch_size: int = 256,
+    device: str | torch.device | None = None,
+    flip: bool = False,
+) -> Tensor:
+    """Computes the logits of many faces.
+
+    Args:
+        model: A model of fer_zoo; its pretrained_cfg says the preprocessing.
+        images: uint8 faces (N, H, W).
+        batch_size: Faces per forward pass; it does not change the result beyond rounding.
+        device: Where to compute; by default where the model is.
+        flip: Also looks at the mirrored faces, and returns the log of the mean probability.
+
+    Returns:
+        float32 (N, num_classes) on the CPU.
+
+    Raises:
+        ConfigError: If ``batch_size`` is below 1.
+    """
+    if batch_size < 1:
+        raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
+    if flip:
+        views = [images, images.flip(-1)]
+        return log_mean_probability(
+            [predict_logits(model, v, batch_size=batch_size, device=device) for v in views]
+        )
+    was_training = model.training
+    ready, place = load_model(model, device)
+    cfg = ready.pretrained_cfg
+    side, mean, std = cfg["input_size"][-1], cfg["mean"], cfg["std"]
+    with torch.inference_mode():
+        parts = [
+            ready(prepare(batch.to(place), side, mean, std)).float().cpu()
+            for batch in torch.split(images, batch_size)
+        ]
+    model.train(was_training)
+    return torch.cat(parts)
 
 
 def provenance(model: Any) -> dict[str, Any]:

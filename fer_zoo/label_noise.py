@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from fer_zoo.audit import face_name, face_record
 from fer_zoo.data import FaceDataset
 from fer_zoo.errors import DataError, MissingDependencyError
-from fer_zoo.evaluation import predict_logits, targets_in_order
+from fer_zoo.evaluation import targets_in_order
 from fer_zoo.files import write_text
-from fer_zoo.inference import load_model
+from fer_zoo.inference import load_model, predict_logits
 from fer_zoo.plots import save_contact_sheet
 
 _ON_SHEET, _IN_TABLE = 100, 10

@@ -13,7 +13,8 @@ from fer_zoo.calibration import fit_temperature
 from fer_zoo.data import FaceDataset, FERPlus
 from fer_zoo.data.augment import prepare
 from fer_zoo.errors import ConfigError, DataError, OutputError
-from fer_zoo.evaluation import evaluate, predict_logits, read_faces
+from fer_zoo.evaluation import evaluate, read_faces
+from fer_zoo.inference import predict_logits
 from fer_zoo.labels import AFFECTNET_LABELS, FER2013_LABELS, FERPLUS_LABELS, label_indices
 from fer_zoo.models import create_model
 from fer_zoo.plots import save_confusion, save_curves, save_reliability, save_roc

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fer_zoo.data import FER2013, FaceDataset
 from fer_zoo.errors import DataError, MissingDependencyError
-from fer_zoo.evaluation import predict_logits
+from fer_zoo.inference import predict_logits
 from fer_zoo.label_noise import find_label_noise
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS, FERPLUS_VOTES, label_indices
 from fer_zoo.models import create_model

@@ -7,7 +7,8 @@ from PIL import Image
 from fer_zoo.corruptions import CORRUPTIONS
 from fer_zoo.data import FaceDataset, FERPlus
 from fer_zoo.errors import ConfigError
-from fer_zoo.evaluation import evaluate, predict_logits
+from fer_zoo.evaluation import evaluate
+from fer_zoo.inference import predict_logits
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 from fer_zoo.models import create_model
 from fer_zoo.publishing import save_pretrained
