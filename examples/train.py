@@ -35,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # the folder stands wherever a name does
     print(fer_zoo.evaluate(run.folder, args.data, "val", flip=True).table())
-    face, target = fer_zoo.FER2013(args.data, "val")[0]
+    faces = fer_zoo.FER2013(args.data, "val")
+    face, target = faces[0]
     prediction = fer_zoo.Predictor(run.folder)(face)
-    truth = fer_zoo.create_model(run.folder).label_names[target]
-    print(f"first face of val: {truth}, predicted {prediction.label}")
+    print(f"first face of val: {faces.label_names[target]}, predicted {prediction.label}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from fer_zoo.data import FaceDataset
+from fer_zoo.errors import ConfigError
+from fer_zoo.inference import choose_device
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.models import create_model
 from fer_zoo.training.config import TrainConfig
@@ -33,7 +35,8 @@ class Benchmark:
         bfloat16: Whether training computed in bfloat16; inference is float32.
         infer_images_per_second: Forward of whole batches.
         infer_milliseconds: Forward of one face.
-        peak_memory_mib: Largest memory of the process (CPU) or of its tensors (CUDA).
+        peak_memory_mib: Largest memory of the process since it began (CPU), or of the tensors of
+            this model (CUDA).
     """
 
     model: str
@@ -65,11 +68,27 @@ def benchmark(
 
     Returns:
         Medians over the steps.
+
+    Raises:
+        ConfigError: If ``steps`` is below 1, or this machine has no such device.
     """
-    place = torch.device(device)
+    if steps < 1:
+        raise ConfigError(f"steps is {steps}; it must be 1 or more")
+    place = choose_device(device)
+    if place.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(place)
     probe: Any = create_model(config.model, device="meta")
     size = img_size or int(probe.pretrained_cfg["input_size"][-1])
-    config = replace(config, img_sizes=[[0, size]], teacher="")
+    # random faces have FER-2013's labels, and where weights come from costs no step any time
+    config = replace(
+        config,
+        img_sizes=[[0, size]],
+        labels="fer2013",
+        ferplus_target="majority",
+        pretrained="",
+        pretrained_stem="",
+        teacher="",
+    )
     trainer = Trainer(config, *_random_faces(config), Path(), World(0, 1, place))
     total, computing = _time_training(trainer, steps, place)
     model = trainer.model.eval()

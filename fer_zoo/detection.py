@@ -141,7 +141,13 @@ def check_box(box: Sequence[float], size: tuple[int, int]) -> Box:
     Raises:
         ImageError: If it is no box, is empty, misses the image, or is far larger.
     """
-    corners = [float(value) for value in box]
+    try:
+        corners = [float(value) for value in box]
+    except (TypeError, ValueError) as error:
+        raise ImageError(
+            f"{box!r} is no box; give a list of boxes for each image, and four numbers x0, y0, x1, "
+            "y1 in pixels for each box"
+        ) from error
     if len(corners) != 4 or not all(map(math.isfinite, corners)):
         raise ImageError(f"{tuple(box)} is no box; give four numbers x0, y0, x1, y1 in pixels")
     x0, y0, x1, y1 = corners

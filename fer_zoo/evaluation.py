@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ from torch import nn
 
 from fer_zoo.data import FER2013, FaceDataset, FERPlus
 from fer_zoo.data.duplicates import duplicate_groups
+from fer_zoo.data.faces import targets_in_order
 from fer_zoo.errors import DataError, DataNotFoundError
 from fer_zoo.evidence import calibrate, ferplus_agreement, leak_free
 from fer_zoo.files import write_text
 from fer_zoo.inference import load_model, predict_logits, provenance
-from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS, label_order, same_labels
+from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS, same_labels
 from fer_zoo.metrics import classification_metrics
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.tables import class_table, confusion_table, evidence_table, summary_table
@@ -54,9 +56,12 @@ def read_faces(
         return FERPlus(data, split, exclude_leaks=False)
     try:
         return FER2013(data, split, exclude_leaks=False, with_votes=True)
-    except (DataError, DataNotFoundError):
-        # no votes, or rows that they cannot be joined to: either is no reason not to evaluate
+    except DataNotFoundError:  # votes are no condition
         return FER2013(data, split, exclude_leaks=False)
+    except DataError as error:
+        faces = FER2013(data, split, exclude_leaks=False)  # unless the faces are what is wrong
+        warnings.warn(f"FER+ votes are left out: {error}", stacklevel=2)
+        return faces
 
 
 @dataclass(frozen=True)
@@ -222,29 +227,3 @@ def evaluate(
             "seconds": round(time.monotonic() - start, 2),
         },
     )
-
-
-def targets_in_order(faces: FaceDataset, label_names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Returns each face's class (N,) as a position in a model's own label order.
-
-    Args:
-        faces: Faces with one label each.
-        label_names: The model's classes; they must be the data's, in any order and spelling.
-
-    Raises:
-        DataError: If the labels differ, or are distributions.
-    """
-    try:
-        order = label_order(faces.label_names, label_names)
-    except ValueError as error:
-        raise DataError(
-            f"the data's labels ({', '.join(faces.label_names)}) are not the model's "
-            f"({', '.join(label_names)}); evaluate on data with the model's labels"
-        ) from error
-    targets = faces.targets
-    if targets.ndim == 2:
-        if (targets.max(dim=1).values < 1).any():
-            raise DataError("evaluation needs one label per face, not a distribution over several")
-        targets = targets.argmax(dim=1)
-    mapped: NDArray[np.int64] = np.asarray(order, dtype=np.int64)[targets.numpy()]
-    return mapped

@@ -34,7 +34,7 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
 def load_model(
     model: str | Path | nn.Module, device: str | torch.device | None = None
 ) -> tuple[Any, torch.device]:
-    """Loads a model with its weights, or takes one as it is, in eval mode.
+    """Loads a model with its weights, in eval mode, or takes one as it is.
 
     Args:
         model: A name, a folder that training wrote, several of these with commas between for an
@@ -56,15 +56,15 @@ def load_model(
         place = choose_device(device)
         names = [part.strip() for part in str(model).split(",")]
         if len(names) > 1 and not Path(model).is_dir():
-            ready = Ensemble(names)
+            ready = Ensemble(names).eval()
         else:
-            ready = create_model(model, pretrained=True)
+            ready = create_model(model, pretrained=True).eval()
     if not getattr(ready, "label_names", ()) or not getattr(ready, "pretrained_cfg", None):
         raise ConfigError(
             f"{type(ready).__name__} has no label_names or no pretrained_cfg: make it with "
             "fer_zoo.create_model and num_classes > 0"
         )
-    return ready.to(place).eval(), place
+    return ready.to(place), place
 
 
 def predict_logits(
@@ -97,16 +97,20 @@ def predict_logits(
         return log_mean_probability(
             [predict_logits(model, v, batch_size=batch_size, device=device) for v in views]
         )
-    was_training = model.training
     ready, place = load_model(model, device)
     cfg = ready.pretrained_cfg
     side, mean, std = cfg["input_size"][-1], cfg["mean"], cfg["std"]
-    with torch.inference_mode():
-        parts = [
-            ready(prepare(batch.to(place), side, mean, std)).float().cpu()
-            for batch in torch.split(images, batch_size)
-        ]
-    model.train(was_training)
+    modes = {module: module.training for module in ready.modules()}
+    ready.eval()
+    try:
+        with torch.inference_mode():
+            parts = [
+                ready(prepare(batch.to(place), side, mean, std)).float().cpu()
+                for batch in torch.split(images, batch_size)
+            ]
+    finally:
+        for module, training in modes.items():
+            module.training = training
     return torch.cat(parts)
 
 

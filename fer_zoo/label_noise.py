@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from fer_zoo.audit import face_name, face_record
 from fer_zoo.data import FaceDataset
+from fer_zoo.data.faces import targets_in_order
 from fer_zoo.errors import DataError, MissingDependencyError
-from fer_zoo.evaluation import targets_in_order
 from fer_zoo.files import write_text
 from fer_zoo.inference import load_model, predict_logits
 from fer_zoo.plots import save_contact_sheet
@@ -146,6 +146,7 @@ def find_label_noise(
     else:
         model, _ = load_model(source, device)
         label_names = model.label_names
+        targets_in_order(faces, tuple(label_names))  # before minutes are spent on other classes
         probabilities = (
             predict_logits(model, faces.images, batch_size=batch_size).softmax(1).numpy()
         )

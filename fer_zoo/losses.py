@@ -7,6 +7,8 @@ import torch.distributed
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fer_zoo.errors import ConfigError
+
 
 class SoftTargetCrossEntropy(nn.Module):
     """Cross-entropy against a distribution per sample, such as annotators' votes.
@@ -100,6 +102,9 @@ class AttentiveCenterLoss(nn.Module):
     Shape:
         features (N, D), feature map (N, C, H, W), targets (N,) -> a scalar
 
+    Raises:
+        ConfigError: If a model gives tokens instead of a map.
+
     Example:
         >>> loss = AttentiveCenterLoss(num_classes=7, num_features=64)
         >>> loss(torch.randn(8, 64), torch.randn(8, 64, 3, 3), torch.arange(8) % 7).shape
@@ -134,6 +139,11 @@ class AttentiveCenterLoss(nn.Module):
 
     def attend(self, feature_map: Tensor) -> Tensor:
         """Returns each feature dimension's weight, (N, D), for a map (N, C, H, W)."""
+        if feature_map.ndim != 4:
+            raise ConfigError(
+                f"the center loss reads a map (N, C, H, W), and this model gives tokens "
+                f"{tuple(feature_map.shape)}: set center_loss = 0"
+            )
         pairs: Tensor = self.attention(self.context(feature_map))
         pairs = pairs.to(torch.promote_types(pairs.dtype, torch.float32))
         return pairs.view(len(pairs), -1, 2).softmax(dim=-1)[..., 1]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,7 @@ class Predictor:
         if detect:
             self.detector = MtcnnDetector() if isinstance(detect, bool) else detect
         self.model, self.device = load_model(model, device)
+        self.model.eval()
         self.label_names: tuple[str, ...] = tuple(self.model.label_names)
         self.batch_size, self.margin = batch_size, margin
         self._transform = create_transform(self.model.pretrained_cfg)
@@ -141,10 +142,13 @@ class Predictor:
         Yields:
             In order, for each image its predictions: one for a whole image, else one per face;
             or, for an image that cannot be used, the error.
+
+        Raises:
+            ConfigError: If images or boxes come to their end before the other.
         """
         queue: list[_Pending] = []
         waiting = 0
-        for image, given in zip(images, repeat(None) if boxes is None else boxes, strict=False):
+        for image, given in _pairs(images, boxes):
             queue.append(self._read(image, given))
             waiting += len(queue[-1].faces)
             # images without a face wait too, so that the order is kept
@@ -192,3 +196,17 @@ class Predictor:
         best = max(range(len(row)), key=row.__getitem__)
         named = dict(zip(self.label_names, row, strict=True))
         return Prediction(self.label_names[best], row[best], named, box, path)
+
+
+def _pairs(
+    images: Iterable[ImageLike], boxes: Iterable[Sequence[Any]] | None
+) -> Iterator[tuple[ImageLike, Sequence[Any] | None]]:
+    """Yields each image with its boxes, or with None where there are none at all."""
+    if boxes is None:
+        yield from ((image, None) for image in images)
+        return
+    end: Any = object()
+    for image, given in zip_longest(images, boxes, fillvalue=end):
+        if image is end or given is end:
+            raise ConfigError("boxes must be one list for each image, and here one has ended first")
+        yield image, given

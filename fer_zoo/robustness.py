@@ -12,8 +12,8 @@ from torch import nn
 from tqdm import tqdm
 
 from fer_zoo.corruptions import CORRUPTIONS, PROTOCOL, SEVERITIES, choose_corruptions
-from fer_zoo.data.faces import FaceDataset
-from fer_zoo.evaluation import SPLIT_NOTES, evaluate, read_faces, targets_in_order
+from fer_zoo.data.faces import FaceDataset, targets_in_order
+from fer_zoo.evaluation import SPLIT_NOTES, evaluate, read_faces
 from fer_zoo.files import write_text
 from fer_zoo.inference import load_model, predict_logits
 from fer_zoo.plots import save_corruptions

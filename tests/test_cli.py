@@ -315,8 +315,20 @@ def test_predict_saves_drawings_under_different_names(album, run_folder, tmp_pat
     assert names == ["a-2.png", "a.png", "b.png", "c.png", "d[1].png"]
     pixels = np.asarray(Image.open(drawn / "a.png"))
     assert pixels.shape == (240, 240, 3) and (pixels[-1, 100] == (0, 255, 0)).all()
+    assert main(["predict", "--model", run_folder, str(album), "--save", str(album)]) == 2
+    assert "would replace" in capsys.readouterr().err
     assert main(["predict", "--model", run_folder, str(album), "--save", f"{album}/a.png"]) == 2
     assert "--save" in capsys.readouterr().err
+
+
+def test_drawings_keep_their_names_after_a_break(album, run_folder, tmp_path, monkeypatch, capsys):
+    options = ["--save", str(tmp_path / "drawn"), "--csv", str(tmp_path / "table.csv")]
+    main(["predict", "--model", run_folder, str(album), *options])
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "drawn").iterdir()}
+    lines = (tmp_path / "table.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "table.csv").write_text("".join(lines[:3]))
+    assert main(["predict", "--model", run_folder, str(album), *options, "--resume"]) == 1
+    assert whole == {path.name: path.read_bytes() for path in (tmp_path / "drawn").iterdir()}
 
 
 def test_predict_without_anything_to_do(tmp_path, run_folder, capsys):
@@ -402,6 +414,25 @@ def test_compare(fer2013_csv, run_folder, tmp_path, capsys):
     assert (out / "disagreements.png").stat().st_size > 1000
     assert main([*command, "--data", str(tmp_path / "nowhere")]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_bench(capsys):
+    options = ["--batch-size", "4", "--img-size", "32", "--steps", "1"]
+    assert main(["bench", "vgg_small", "vgg.ferplus", *options, "--json"]) == 0
+    small, large = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [small["model"], large["model"]] == ["vgg_small", "vgg.ferplus"]
+    assert small["train_images_per_second"] > 0 and 0 < small["peak_memory_mib"] < 4000
+    assert main(["bench", "vgg_small", "--steps", "0"]) == 2
+    assert "steps is 0" in capsys.readouterr().err
+    assert main(["bench", "vgg_small", "--device", "gpu"]) == 2
+    assert "no device 'gpu'" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
+def test_a_time_limit_before_the_first_epoch(fer2013_csv, tmp_path, capsys):
+    argv = ["train", "vgg_small", "--data", str(fer2013_csv), "--out", str(tmp_path / "run")]
+    assert main([*argv, "--batch-size", "4", "--ferplus", "0", "--time-limit", "0"]) == 0
+    assert "no epoch was finished" in capsys.readouterr().out
 
 
 def test_audit(fer2013_csv, run_folder, tmp_path, capsys):

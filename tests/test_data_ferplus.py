@@ -190,7 +190,9 @@ def root(tmp_path, synthetic_faces):
 
 def test_numbers_in_file_names_are_never_taken_for_rows(synthetic_layouts):
     for layout in ("folder", "folder.zip"):
-        with pytest.raises(DataError, match=r"which image folders do not tell.*use the csv or"):
+        with pytest.raises(
+            DataNotFoundError, match=r"which image folders do not tell.*use the csv or"
+        ):
             FERPlus(synthetic_layouts[layout])
 
 

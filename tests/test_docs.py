@@ -15,7 +15,7 @@ import pytest
 import fer_zoo
 from fer_zoo.cli import build_parser
 from fer_zoo.labels import FERPLUS_LABELS
-from fer_zoo.training import load_config
+from fer_zoo.training import TrainConfig, load_config, recipe_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -92,7 +92,19 @@ def test_commands_parse(page):
         for line in block.splitlines():
             command = re.split(r"\s+#|\s>\s", line)[0]
             if command.startswith("fer-zoo "):
-                build_parser().parse_args(shlex.split(command)[1:])
+                args = build_parser().parse_args(shlex.split(command)[1:])
+                if command.startswith("fer-zoo train"):
+                    check_settings(args)
+
+
+def check_settings(args):
+    """Settings of a documented command must not contradict those of its recipe."""
+    names = {f.name for f in dataclasses.fields(TrainConfig)} - {"model"}
+    settings = {name: getattr(args, name) for name in names}
+    recipe = args.recipe or (args.model and recipe_of(args.model))
+    if not str(recipe).endswith(".toml") or (ROOT / str(recipe)).is_file():
+        at = ROOT / recipe if str(recipe).endswith(".toml") else recipe
+        load_config(at, **settings | ({"model": args.model} if args.model else {}))
 
 
 def test_every_model_and_shipped_weight_is_described():

@@ -12,7 +12,7 @@ from torch.nn.functional import nll_loss
 from fer_zoo.calibration import fit_temperature
 from fer_zoo.data import FaceDataset, FERPlus
 from fer_zoo.data.augment import prepare
-from fer_zoo.errors import ConfigError, DataError, OutputError
+from fer_zoo.errors import ConfigError, DataError, DataNotFoundError, OutputError
 from fer_zoo.evaluation import evaluate, read_faces
 from fer_zoo.inference import predict_logits
 from fer_zoo.labels import AFFECTNET_LABELS, FER2013_LABELS, FERPLUS_LABELS, label_indices
@@ -170,6 +170,21 @@ def test_faces_come_with_votes_where_there_are_any(synthetic_layouts, tmp_path):
     assert read_faces(tmp_path, "val").votes is None
 
 
+def test_a_module_keeps_its_modes():
+    model = create_model("vgg_small").train()
+    model.stages[0].eval()
+    before = [module.training for module in model.modules()]
+    evaluate(model, dataset())
+    assert [module.training for module in model.modules()] == before
+
+
+def test_votes_that_cannot_be_read_are_told(synthetic_layouts, tmp_path):
+    shutil.copytree(synthetic_layouts["csv"], tmp_path / "data")
+    (tmp_path / "data" / "fer2013new.csv").write_text("Usage\nTraining\n")
+    with pytest.warns(UserWarning, match="votes are left out: .*fer2013new"):
+        assert read_faces(tmp_path / "data", "val").votes is None
+
+
 def test_a_model_of_ferplus_is_measured_by_the_majority(synthetic_layouts, synthetic_root):
     torch.manual_seed(0)
     model = create_model("alexnet", label_names=FERPLUS_LABELS)
@@ -185,7 +200,7 @@ def test_a_model_of_ferplus_is_measured_by_the_majority(synthetic_layouts, synth
     names = [FERPLUS_LABELS[t] for t in FERPlus(synthetic_root, "val").targets]
     found = evaluate(turned, synthetic_root).targets.tolist()
     assert found == label_indices(names, AFFECTNET_LABELS)
-    with pytest.raises(DataError, match="use the csv or"):
+    with pytest.raises(DataNotFoundError, match="use the csv or"):
         evaluate(model, synthetic_layouts["folder"])
 
 

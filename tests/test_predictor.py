@@ -139,6 +139,10 @@ def test_given_boxes(predictor):
     assert [len(found) for found in nested] == [1, 0]
     with pytest.raises(ConfigError, match="1 lists of boxes for 2"):
         predictor([canvas, canvas], boxes=[boxes])
+    with pytest.raises(ConfigError, match="one list for each image"):
+        list(predictor.stream([canvas, canvas], boxes=[boxes]))
+    with pytest.raises(ImageError, match="a list of boxes for each image"):
+        predictor(canvas, boxes=boxes[0])
     with pytest.raises(ImageError, match="outside"):
         predictor(canvas, boxes=[(400, 0, 500, 50)])
     with pytest.raises(ImageError, match="four numbers"):

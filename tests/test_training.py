@@ -11,13 +11,14 @@ import torch
 
 import fer_zoo
 from fer_zoo.data import FaceDataset, FERPlus
-from fer_zoo.errors import ConfigError, DataError, OutputError, TrainingError
+from fer_zoo.errors import ConfigError, DataError, DataNotFoundError, OutputError, TrainingError
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 from fer_zoo.models import Ensemble
 from fer_zoo.training import Trainer, hardware, list_recipes, load_config, recipe_of, train
 from fer_zoo.training.batches import Batches
 from fer_zoo.training.distributed import World
 from fer_zoo.training.objective import Objective
+from fer_zoo.training.optimizer import build_optimizer
 from fer_zoo.training.start import starting_model
 from fer_zoo.training.teacher import Teacher
 
@@ -97,7 +98,7 @@ def test_resume_continues_to_the_same_bits(tmp_path):
         "model_args": {"drop_rate": 0.2, "drop_path_rate": 0.1},
     }  # fmt: skip
     run(tmp_path / "whole", **settings)
-    config = load_config(**{**FAST, **settings})
+    config = load_config("dacl", **{**FAST, **settings})
     (tmp_path / "broken").mkdir()
     trainer = Trainer(config, faces(), faces(14, seed=1), tmp_path / "broken", CPU)
     for _ in range(2):  # two epochs, then the process is gone
@@ -139,6 +140,11 @@ def test_time_limit_stops_resumably(tmp_path):
     result = run(tmp_path / "long", epochs=400, time_limit=0.05)
     assert not result.finished
     assert len(records(tmp_path / "long")) == result.best_epoch + 1 or result.best_epoch >= 0
+
+
+def test_none_stands_for_what_the_run_was_begun_with(tmp_path):
+    run(tmp_path / "run", time_limit=0.0, n=16)
+    assert run(tmp_path / "run", resume=True, epochs=None, batch_size=None, n=16).finished
 
 
 def test_resume_refuses_other_settings(tmp_path):
@@ -285,14 +291,74 @@ def test_every_setting_trains(tmp_path, settings):
     assert records(tmp_path / "run")[0]["train_loss"] > 0
 
 
-def test_freezing_changes_the_classifier_alone(tmp_path):
-    run(tmp_path / "start", epochs=1)
+@pytest.mark.parametrize(("model", "head"), [("resnet18", "fc"), ("vgg_small", "head.fc")])
+def test_freezing_changes_the_classifier_alone(tmp_path, model, head):
+    run(tmp_path / "start", model, epochs=1)
     start = weights(tmp_path / "start")
     settings = {"freeze": True, "pretrained": str(tmp_path / "start"), "ema_decay": 0.0}
-    run(tmp_path / "tuned", epochs=1, **settings)
+    run(tmp_path / "tuned", model, epochs=1, **settings)
     tuned = weights(tmp_path / "tuned")
     changed = {key for key in start if not torch.equal(start[key], tuned[key])}
-    assert changed == {"fc.weight", "fc.bias"}
+    assert changed == {f"{head}.weight", f"{head}.bias"}
+
+
+@pytest.mark.parametrize("settings", [{}, {"decay_norms": True}, {"layer_decay": 0.7}])
+@pytest.mark.parametrize("model", ["resnet18", "transfer"])
+def test_weight_decay_spares_norms_biases_and_positions(model, settings):
+    config = load_config(model=model, **FAST, ferplus=0.5, **settings)
+    objective = Objective(starting_model(config, FER2013_LABELS), config)
+    groups = build_optimizer(config, objective).param_groups
+    decayed = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
+    optimized = {id(p) for group in groups for p in group["params"]}
+    for name, parameter in objective.named_parameters():
+        spared = name.endswith((".position", ".class_token"))
+        if not settings.get("decay_norms") or name.startswith("votes_head"):
+            spared |= parameter.ndim < 2
+        assert id(parameter) in optimized and (id(parameter) in decayed) is not spared, name
+
+
+def test_the_learning_rate_never_rises_to_its_end(tmp_path):
+    run(tmp_path / "run", n=32, lr=5e-5, min_lr=1e-4)
+    assert records(tmp_path / "run")[-1]["lr"] <= 5e-5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"optimizer": "sdg"}, "optimizer = sdg"),
+        ({"schedule": "none"}, "take cosine"),
+        ({"schedule": "plateau"}, "take cosine"),
+        ({"device": "gpu"}, "no device 'gpu'"),
+        ({"pretrained": "alexnet"}, "weights of alexnet and the model is resnet18"),
+    ],
+)
+def test_what_cannot_be_used_is_told_before_training(tmp_path, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        run(tmp_path / "run", **settings)
+
+
+def test_the_center_loss_wants_a_map(tmp_path):
+    with pytest.raises(ConfigError, match="set center_loss = 0"):
+        run(tmp_path / "run", "transfer", epochs=1, center_loss=0.01, mixup=0.0)
+
+
+def test_the_model_is_that_of_the_weights(tmp_path):
+    run(tmp_path / "start", "vgg_small", epochs=1)
+    run(tmp_path / "run", None, epochs=1, pretrained=str(tmp_path / "start"))
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["architecture"] == "fer_vgg_small" and config["recipe"]["model"] == "vgg_small"
+
+
+def test_validation_labels_are_matched_by_name(tmp_path):
+    val = faces(14, seed=1)
+    turned = FaceDataset(val.images, 6 - val.targets, FER2013_LABELS[::-1], votes=val.votes)
+    for name, part in {"same": val, "turned": turned}.items():
+        train("vgg_small", (faces(), part), tmp_path / name, **FAST | {"epochs": 1, "ferplus": 0.0})
+    same, other = (records(tmp_path / name)[0] for name in ("same", "turned"))
+    assert same["val_loss"] == other["val_loss"]
+    wrong = FaceDataset(val.images, val.targets, ("a", "b", "c", "d", "e", "f", "g"))
+    with pytest.raises(DataError, match="are not the model's"):
+        train("vgg_small", (faces(), wrong), tmp_path / "wrong", **FAST | {"ferplus": 0.0})
 
 
 @pytest.mark.parametrize("model", ["transfer", "dacl"])
@@ -435,7 +501,7 @@ def test_resuming_draws_the_same_labels(synthetic_root, tmp_path):
     train(data=synthetic_root, out=tmp_path / "whole", **settings)
     data = FERPlus(synthetic_root, target="pld"), FERPlus(synthetic_root, "val")
     (tmp_path / "broken").mkdir()
-    trainer = Trainer(load_config(**settings), *data, tmp_path / "broken", CPU)
+    trainer = Trainer(load_config("alexnet", **settings), *data, tmp_path / "broken", CPU)
     record = trainer._train_epoch(float("inf"))
     trainer._finish_epoch({**record, **trainer._validate(), "seconds": 1.0})
     train(None, data, tmp_path / "broken", resume=True)
@@ -496,7 +562,7 @@ def test_data_sets_must_be_what_the_recipe_says(synthetic_root):
 
 
 def test_folders_have_no_votes(synthetic_layouts, tmp_path):
-    with pytest.raises(DataError, match="use the csv or"):
+    with pytest.raises(DataNotFoundError, match="use the csv or"):
         train("alexnet", synthetic_layouts["folder"], tmp_path / "run", **ferplus("majority"))
 
 
@@ -571,6 +637,8 @@ def test_recipes_load_and_flags_override():
         (ferplus("pld", class_weights=True), "set ferplus_target = majority"),
         (ferplus("soft", center_loss=0.01), "center_loss = 0, or ferplus_target = pld"),
         (ferplus("multi", mixup=0.2), "set mixup = 0, or ferplus_target = soft"),
+        ({"mixup": 0.2, "batch_size": 33}, "even"),
+        ({"label_smoothing": 1.5}, "from 0 to 1"),
     ],
 )
 def test_wrong_settings_name_the_way_out(settings, message):

@@ -25,7 +25,9 @@ def register(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints a line per model."""
+    from concurrent.futures import ProcessPoolExecutor
     from dataclasses import asdict
+    from multiprocessing import get_context
 
     from fer_zoo.benchmark import benchmark
     from fer_zoo.training import load_config, recipe_of
@@ -34,7 +36,11 @@ def run(args: argparse.Namespace) -> int:
         config = load_config(
             recipe_of(name), model=name, batch_size=args.batch_size, precision=args.precision
         )
-        b = benchmark(config, img_size=args.img_size, steps=args.steps, device=args.device)
+        # a process of its own, so that peak memory is that of one model
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+            b = alone.submit(
+                benchmark, config, img_size=args.img_size, steps=args.steps, device=args.device
+            ).result()
         if args.json:
             print(json.dumps(asdict(b)), flush=True)
             continue

@@ -152,7 +152,7 @@ def _printer(
         show = table.show
     else:
         show = _table(args.top, args.detect, min(60, max(len(path) for path in paths)))
-    return (show if args.save is None else _saving(show, args.save)), done
+    return (show if args.save is None else _saving(show, args.save, paths)), done
 
 
 def _show_json(path: str, faces: "list[Prediction]") -> None:
@@ -179,8 +179,11 @@ def _table(top: int, detect: bool, width: int) -> Show:
     return show
 
 
-def _saving(show: Show, folder: Path) -> Show:
-    """Lets ``show`` print, then draws and writes a copy of the image."""
+def _saving(show: Show, folder: Path, paths: list[str]) -> Show:
+    """Draws and writes a copy of the image, then lets ``show`` print.
+
+    Each path has its own name among all paths, those done before a break too.
+    """
     from fer_zoo.detection import draw_faces
     from fer_zoo.errors import OutputError
     from fer_zoo.files import write_atomically
@@ -190,16 +193,30 @@ def _saving(show: Show, folder: Path) -> Show:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make {folder}: {error}; choose another --save") from error
-    taken: set[str] = set()
+    targets = _targets(folder, paths)
 
     def save(path: str, faces: "list[Prediction]") -> None:
-        show(path, faces)
         texts = [(face.box, f"{face.label} {100 * face.probability:.0f} %") for face in faces]
         picture = draw_faces(read_image(path), texts)
+        write_atomically(targets[path], lambda partial: picture.save(partial, "PNG"))
+        show(path, faces)
+
+    return save
+
+
+def _targets(folder: Path, paths: list[str]) -> dict[str, Path]:
+    """Returns where each image's copy goes, never onto one of the images."""
+    from fer_zoo.errors import OutputError
+
+    images = {Path(path).resolve() for path in paths}
+    targets: dict[str, Path] = {}
+    taken: set[str] = set()
+    for path in paths:
         stem, n = Path(path).stem, 1
         while (name := f"{stem}.png" if n == 1 else f"{stem}-{n}.png") in taken:
             n += 1
         taken.add(name)
-        write_atomically(folder / name, lambda partial: picture.save(partial, "PNG"))
-
-    return save
+        targets[path] = folder / name
+        if targets[path].resolve() in images:
+            raise OutputError(f"--save {folder} would replace {targets[path]}: give another folder")
+    return targets

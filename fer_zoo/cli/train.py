@@ -13,8 +13,9 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a model and choose its best epoch on the validation split",
-        description="Trains a model on FER-2013. Without flags, the recipe named like the model "
-        "decides; every flag below overrides it. Interrupted runs go on with --resume.",
+        description="Trains a model on FER-2013. The recipe named like the model decides, "
+        "without model and --recipe the defaults below; every flag overrides it. "
+        "Interrupted runs go on with --resume.",
     )
     parser.add_argument("model", nargs="?", help="model name; by default the recipe's")
     parser.add_argument("--data", required=True, metavar="DIR", help="FER-2013, in any layout")
@@ -64,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
         **{name: value for name, value in settings.items() if value is not None},
     )
     state = "finished" if result.finished else "stopped by the time limit; go on with --resume"
+    if result.best_epoch < 0:
+        print(f"{state}\nno epoch was finished, so {result.folder} has no weights yet")
+        return 0
     print(
         f"{state}\nbest epoch {result.best_epoch + 1}: accuracy {100 * result.accuracy:.2f} % on "
         f"val, which also chose it\nweights: {result.folder}"

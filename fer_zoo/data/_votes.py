@@ -30,14 +30,15 @@ def join_votes(layout: Layout, table: FaceTable, by_name: bool) -> FaceTable:
         by_name: Whether faces for which FER+ names no image get no votes.
 
     Raises:
-        DataNotFoundError: If there are no votes.
-        DataError: If the layout does not tell the rows of the original, or its rows are not in
-            the original order, or the votes cannot be read.
+        DataNotFoundError: If there are no votes, or the layout is one that can have none.
+        DataError: If the faces lack their rows in the original, or these are not in the original
+            order, or the votes cannot be read.
     """
     if layout.kind == "folder":
-        raise DataError(
+        raise DataNotFoundError(
             f"{layout.where}: FER+ votes belong to rows of fer2013.csv, which image folders do not "
-            "tell (the numbers in their file names are not rows); use the csv or an .npz"
+            "tell (the numbers in their file names are not rows); use the csv or an .npz, or train "
+            "without votes: ferplus = 0"
         )
     if table.row is not None:
         training = table.usage == USAGES.index("Training")
@@ -83,7 +84,7 @@ def _find(layout: Layout) -> str:
             return name
     raise DataNotFoundError(
         f"no FER+ votes: put {_FILE} beside {layout.where}; it comes with "
-        "https://github.com/microsoft/FERPlus"
+        "https://github.com/microsoft/FERPlus; or train without votes: ferplus = 0"
     )
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from fer_zoo.errors import DataError
-from fer_zoo.labels import FERPLUS_VOTES
+from fer_zoo.labels import FERPLUS_VOTES, label_order
 
 
 class FaceDataset(Dataset[tuple[Any, Any]]):
@@ -105,3 +107,29 @@ class FaceDataset(Dataset[tuple[Any, Any]]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.source or 'in memory'}: {len(self):,} faces)"
+
+
+def targets_in_order(faces: FaceDataset, label_names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Returns each face's class (N,) as a position in a model's own label order.
+
+    Args:
+        faces: Faces with one label each.
+        label_names: The model's classes; they must be the data's, in any order and spelling.
+
+    Raises:
+        DataError: If the labels differ, or are distributions.
+    """
+    try:
+        order = label_order(faces.label_names, label_names)
+    except ValueError as error:
+        raise DataError(
+            f"the data's labels ({', '.join(faces.label_names)}) are not the model's "
+            f"({', '.join(label_names)}); give data with the model's labels"
+        ) from error
+    targets = faces.targets
+    if targets.ndim == 2:
+        if (targets.max(dim=1).values < 1).any():
+            raise DataError("one label per face is needed here, not a distribution over several")
+        targets = targets.argmax(dim=1)
+    mapped: NDArray[np.int64] = np.asarray(order, dtype=np.int64)[targets.numpy()]
+    return mapped

@@ -20,7 +20,9 @@ def _cfg(**kwargs: Any) -> dict[str, Any]:
 default_cfgs = generate_default_cfgs(
     {
         "fer_alexnet.fer2013": _cfg(file=weights_path("fer_alexnet.fer2013")),
-        "fer_alexnet_224": _cfg(input_size=(1, 224, 224), pool_size=(6, 6)),
+        "fer_alexnet_224": _cfg(
+            input_size=(1, 224, 224), pool_size=(6, 6), min_input_size=(1, 63, 63)
+        ),
     }
 )
 

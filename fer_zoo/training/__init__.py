@@ -12,6 +12,7 @@ from fer_zoo.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
 from fer_zoo.training.config import TrainConfig, list_recipes, load_config, recipe_of
 from fer_zoo.training.distributed import world
 from fer_zoo.training.loop import Trainer, TrainResult
+from fer_zoo.training.start import architecture_of
 
 __all__ = [
     "TrainConfig",
@@ -109,8 +110,11 @@ def _config(
     resume: bool,
     settings: dict[str, Any],
 ) -> TrainConfig:
+    settings = {name: value for name, value in settings.items() if value is not None}
     if model is not None:
         settings["model"] = model
+    elif settings.get("pretrained") and not recipe and not resume:
+        settings["model"] = architecture_of(settings["pretrained"])
     if resume:
         saved = load_checkpoint(folder)["config"]
         named = load_config(recipe, **settings) if recipe else None

@@ -24,6 +24,8 @@ def epoch_seed(config: TrainConfig, epoch: int) -> int:
 class Batches:
     """Draws augmented batches; the same ones for the same seed and epoch, on any processes.
 
+    Mixup alone depends on how many there are: each process blends the faces of its part.
+
     Args:
         dataset: Training faces.
         config: Batch size, augmentation, mixup, sampling.
@@ -56,6 +58,11 @@ class Batches:
         self.config, self.native, self.mean, self.std = config, input_size[-1], mean, std
         self.augment = config.augment
         self.share = world.share(config.batch_size)
+        if config.mixup and (self.share.stop - self.share.start) % 2:
+            raise ConfigError(
+                f"mixup blends pairs: batch_size {config.batch_size} must be even in each of "
+                f"{world.size} processes"
+            )
         self.labels = dataset.targets
         self.num_classes = len(dataset.label_names)
         self.images = dataset.images.to(world.device)
@@ -63,7 +70,10 @@ class Batches:
         self.votes: Tensor | None = None
         if config.ferplus:
             if dataset.votes is None:
-                raise ConfigError("ferplus needs the FER+ votes: put fer2013new.csv beside the csv")
+                raise ConfigError(
+                    "ferplus needs FER+ votes, and the data has none: put fer2013new.csv beside "
+                    "the csv, or set ferplus = 0"
+                )
             votes, voted = ferplus_targets(dataset.votes, "soft")
             self.votes, self.voted = votes.to(world.device), voted.to(world.device)
 

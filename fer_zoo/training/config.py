@@ -43,7 +43,8 @@ class TrainConfig:
     optimizer: str = _doc("sgd", "timm optimizer: sgd (Nesterov), momentum, adam, adamw, ...")
     lr: float = _doc(0.1, "peak learning rate")
     momentum: float = _doc(0.9, "momentum of sgd")
-    weight_decay: float = _doc(5e-4, "weight decay; never on biases and norms")
+    weight_decay: float = _doc(5e-4, "weight decay, not on biases and norms")
+    decay_norms: bool = _doc(False, "weight decay on biases and norms too")
     schedule: str = _doc("cosine", "timm schedule: cosine, multistep, constant, ...")
     milestones: list[int] = _doc([15, 30], "epochs at which multistep decays")
     decay_rate: float = _doc(0.1, "factor of each multistep decay")
@@ -85,6 +86,11 @@ class TrainConfig:
             raise ConfigError("epochs and accumulate must be 1 or more, batch_size 2 or more")
         if self.batch_size % self.accumulate:
             raise ConfigError(f"batch_size {self.batch_size} must divide by {self.accumulate=}")
+        if self.mixup and self.batch_size % 2:
+            raise ConfigError(f"mixup blends pairs: batch_size {self.batch_size} must be even")
+        for name in ("label_smoothing", "ema_decay", "distillation", "flip", "erase"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
         _one_of("precision", self.precision, ("auto", "bfloat16", "float32"))
         _one_of("channels_last", self.channels_last, ("auto", "on", "off"))
         if not all(type(epoch) is int for epoch in self.milestones):

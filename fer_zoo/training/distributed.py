@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from fer_zoo.errors import ConfigError
+from fer_zoo.inference import choose_device
 
 
 @dataclass(frozen=True)
@@ -136,12 +137,15 @@ def world(device: str | torch.device | None = None) -> Iterator[World]:
 
     Args:
         device: Where to compute; by default CUDA where there is one, else the CPU.
+
+    Raises:
+        ConfigError: If this machine has no such device.
     """
     rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if device is None:
         local = int(os.environ.get("LOCAL_RANK", 0))
         device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
-    device = torch.device(device)
+    device = choose_device(device)
     if size == 1:
         yield World(0, 1, device)
         return

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timm.utils import ModelEmaV3, dispatch_clip_grad, freeze
+from timm.utils import ModelEmaV3, dispatch_clip_grad
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from fer_zoo.data.augment import prepare
-from fer_zoo.data.faces import FaceDataset
+from fer_zoo.data.faces import FaceDataset, targets_in_order
 from fer_zoo.errors import TrainingError
 from fer_zoo.files import check_space
 from fer_zoo.models._weights import WEIGHTS_NAME
@@ -93,7 +93,8 @@ class Trainer:
         self.input = {"img_size": cfg["input_size"][-1], "mean": cfg["mean"], "std": cfg["std"]}
         self.batches = Batches(train_set, config, world, cfg["input_size"], cfg["mean"], cfg["std"])
         self.val_images = val_set.images.to(world.device)
-        self.val_targets = val_set.targets.to(world.device)
+        targets = targets_in_order(val_set, model.label_names)
+        self.val_targets = torch.from_numpy(targets).to(world.device)
         self._choose_precision()
         self._build_objective(train_set)
         self.teacher = None
@@ -119,9 +120,8 @@ class Trainer:
         self.objective = Objective(model, config, weights).to(self.world.device)
         if config.freeze:
             head = model.get_classifier(name_only=True)
-            body = [name for name, _ in model.named_children() if name != head]
-            # timm's frozen norms lack a buffer; ours stay in eval mode instead
-            freeze(model, body, include_bn_running_stats=False)
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad = name.startswith(f"{head}.")
         self.wrapped = self.world.wrap(self.objective)
         self.ema = (
             ModelEmaV3(model, config.ema_decay, use_warmup=True) if config.ema_decay else None

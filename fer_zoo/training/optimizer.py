@@ -7,6 +7,7 @@ from timm.scheduler import create_scheduler_v2
 from timm.scheduler.scheduler import Scheduler
 from torch.optim import Optimizer
 
+from fer_zoo.errors import ConfigError
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.objective import Objective
 
@@ -14,23 +15,30 @@ from fer_zoo.training.objective import Objective
 def build_optimizer(config: TrainConfig, objective: Objective) -> Optimizer:
     """Returns the optimizer of a model and of what is trained beside it.
 
-    Biases, norms and what the model itself excepts have no weight decay.
+    What the model itself excepts has no weight decay; nor have biases and norms, unless
+    ``decay_norms`` is set.
 
     Args:
         config: Names the optimizer, rates and decays.
         objective: The model and its auxiliary heads.
+
+    Raises:
+        ConfigError: If timm has no such optimizer, or it refuses the settings.
     """
     decay, model = config.weight_decay, objective.model
-    excepted: Any = getattr(model, "no_weight_decay", set)
+    names: Any = getattr(model, "no_weight_decay", set)
+    rules = {"no_weight_decay_list": names(), "weight_decay_exclude_1d": not config.decay_norms}
     if config.layer_decay < 1:
-        groups = param_groups_layer_decay(model, decay, excepted(), layer_decay=config.layer_decay)
+        groups = param_groups_layer_decay(model, decay, layer_decay=config.layer_decay, **rules)
     else:
-        groups = param_groups_weight_decay(model, decay, excepted())
+        groups = param_groups_weight_decay(model, decay, **rules)
     for module in objective.auxiliary():
         groups += param_groups_weight_decay(module, decay)
-    optimizer: Optimizer = create_optimizer_v2(
-        groups, opt=config.optimizer, lr=config.lr, momentum=config.momentum, weight_decay=decay
-    )
+    settings = {"lr": config.lr, "momentum": config.momentum, "weight_decay": decay}
+    try:
+        optimizer: Optimizer = create_optimizer_v2(groups, opt=config.optimizer, **settings)
+    except (ValueError, AssertionError) as error:
+        raise ConfigError(f"optimizer = {config.optimizer}: {error}") from error
     return optimizer
 
 
@@ -41,19 +49,30 @@ def build_scheduler(config: TrainConfig, optimizer: Optimizer, epoch_steps: int)
         config: Names the schedule and its epochs.
         optimizer: The optimizer whose rate it sets.
         epoch_steps: Steps per epoch.
+
+    Raises:
+        ConfigError: If timm has no such schedule, or none that counts steps.
     """
-    scheduler, _ = create_scheduler_v2(
-        optimizer,
-        sched=config.schedule,
-        num_epochs=config.epochs,
-        decay_milestones=config.milestones,
-        decay_rate=config.decay_rate,
-        warmup_epochs=config.warmup_epochs,
-        warmup_lr=min(config.warmup_lr, config.lr),
-        min_lr=config.min_lr,
-        step_on_epochs=False,
-        updates_per_epoch=epoch_steps,
-    )
+    try:
+        scheduler, _ = create_scheduler_v2(
+            optimizer,
+            sched=config.schedule,
+            num_epochs=config.epochs,
+            decay_milestones=config.milestones,
+            decay_rate=config.decay_rate,
+            warmup_epochs=config.warmup_epochs,
+            warmup_lr=min(config.warmup_lr, config.lr),
+            min_lr=min(config.min_lr, config.lr),
+            step_on_epochs=False,
+            updates_per_epoch=epoch_steps,
+        )
+    except AssertionError:  # plateau waits for an epoch's figures
+        scheduler = None
+    if scheduler is None:
+        raise ConfigError(
+            f"schedule = {config.schedule} is none that can be used: take cosine, multistep, step, "
+            "poly, tanh or constant"
+        )
     return scheduler
 
 

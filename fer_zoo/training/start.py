@@ -21,7 +21,7 @@ def starting_model(config: TrainConfig, label_names: Sequence[str]) -> nn.Module
         label_names: Names of the classes to learn.
 
     Raises:
-        ConfigError: If ``pretrained_stem`` does not fit the model.
+        ConfigError: If ``pretrained`` or ``pretrained_stem`` does not fit the model.
         WeightsError: If weights are missing, damaged, or do not fit.
     """
     model: Any = create_model(
@@ -30,10 +30,25 @@ def starting_model(config: TrainConfig, label_names: Sequence[str]) -> nn.Module
         label_names=label_names,
         **config.model_args,
     )
+    if config.pretrained and architecture_of(config.pretrained) != architecture_of(config.model):
+        raise ConfigError(
+            f"pretrained = {config.pretrained} are weights of {architecture_of(config.pretrained)} "
+            f"and the model is {config.model}: name that model, or other weights"
+        )
     model.temperature = 1.0  # what calibrated the weights it starts from no longer holds
     if config.pretrained_stem:
         _start_stem(model, config)
     return model  # type: ignore[no-any-return]
+
+
+def architecture_of(name: str) -> str:
+    """Returns which model weights belong to.
+
+    Args:
+        name: Weights such as ``"vgg.ferplus"``, which are of ``"vgg"``, or a folder.
+    """
+    model: Any = create_model(name, device="meta")
+    return str(model.pretrained_cfg["architecture"]).removeprefix("fer_")
 
 
 def _start_stem(model: Any, config: TrainConfig) -> None:
@@ -54,4 +69,4 @@ def _start_stem(model: Any, config: TrainConfig) -> None:
     stem.load_state_dict({k: source[k] for k in own}, strict=False)
 
 
-__all__ = ["starting_model"]
+__all__ = ["architecture_of", "starting_model"]
