@@ -117,7 +117,8 @@ def test_a_closed_pipe_is_no_traceback():
 def test_list(capsys):
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == fer_zoo.list_models()
+    # a line per weights, and one for a model that has none
+    assert list(dict.fromkeys(line.split()[0] for line in lines[1:])) == fer_zoo.list_models()
     assert main(["list", "resnet18", "--json"]) == 0
     row = json.loads(capsys.readouterr().out)[0]
     model = fer_zoo.create_model("resnet18")
