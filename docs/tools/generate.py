@@ -2,7 +2,8 @@
 
 The records are ``docs/results/<weights>.json`` (``fer-zoo evaluate --flip --out``),
 ``docs/results/<weights>-corruptions.json`` (``fer-zoo evaluate --corruptions --out``),
-``docs/results/bench.jsonl`` (``fer-zoo bench --json``) and the package's own record of its weights.
+``docs/results/bench.jsonl`` (``fer-zoo bench --json``), ``docs/results/why_adam_failed.json`` (the
+example) and the package's own record of its weights.
 
     python docs/tools/generate.py            # writes
     python docs/tools/generate.py --check    # fails if something is out of date
@@ -138,6 +139,25 @@ def ensembles_table() -> str:
             f"| {spread(result['intervals']['accuracy'])} | {percent(result['metrics_flip'])} "
             f"| {result['metrics']['ece']:.3f} |"
         )
+    return "\n".join(lines)
+
+
+def adam_table() -> str:
+    """Returns what each choice does to a transformer under Adam, by examples/why_adam_failed.py."""
+    records = json.loads((RESULTS / "why_adam_failed.json").read_text())
+    kinds = {(r["hardware"], r["steps"], r["lr"], r["seed"]) for r in records}
+    if len(kinds) != 1:
+        sys.exit("docs/results/why_adam_failed.json mixes machines or settings: run it again")
+    hardware, steps, lr, seed = kinds.pop()
+    lines = [
+        f"{steps} steps of 32 faces, Adam, lr {lr:g}, seed {seed}, {hardware}.",
+        "",
+        "| choices | loss, mean of the last 20 steps | PublicTest % |",
+        "|---|--:|--:|",
+    ]
+    for record in records:
+        loss = sum(record["losses"][-20:]) / 20
+        lines.append(f"| {record['name']} | {loss:.3f} | {percent(record)} |")
     return "\n".join(lines)
 
 
@@ -381,6 +401,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "models": lambda: models_table("docs/model_cards", twins=False),
     "all models": lambda: models_table("model_cards", twins=True),
     "bench": bench_table,
+    "adam": adam_table,
     "report": report_table,
     "report commands": report_commands,
     "corruptions": corruptions_table,
