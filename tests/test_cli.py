@@ -322,7 +322,7 @@ def test_predict_saves_drawings_under_different_names(album, run_folder, tmp_pat
     assert "--save" in capsys.readouterr().err
 
 
-def test_drawings_keep_their_names_after_a_break(album, run_folder, tmp_path, monkeypatch, capsys):
+def test_drawings_keep_their_names_after_a_break(album, run_folder, tmp_path, capsys):
     options = ["--save", str(tmp_path / "drawn"), "--csv", str(tmp_path / "table.csv")]
     main(["predict", "--model", run_folder, str(album), *options])
     whole = {path.name: path.read_bytes() for path in (tmp_path / "drawn").iterdir()}

@@ -24,17 +24,19 @@ def starting_model(config: TrainConfig, label_names: Sequence[str]) -> nn.Module
         ConfigError: If ``pretrained`` or ``pretrained_stem`` does not fit the model.
         WeightsError: If weights are missing, damaged, or do not fit.
     """
+    if config.pretrained:
+        theirs, wanted = architecture_of(config.pretrained), architecture_of(config.model)
+        if theirs != wanted:
+            raise ConfigError(
+                f"pretrained = {config.pretrained} are weights of {theirs} and the model is "
+                f"{wanted}: name that model, or other weights"
+            )
     model: Any = create_model(
         config.pretrained or config.model,
         pretrained=bool(config.pretrained),
         label_names=label_names,
         **config.model_args,
     )
-    if config.pretrained and architecture_of(config.pretrained) != architecture_of(config.model):
-        raise ConfigError(
-            f"pretrained = {config.pretrained} are weights of {architecture_of(config.pretrained)} "
-            f"and the model is {config.model}: name that model, or other weights"
-        )
     model.temperature = 1.0  # what calibrated the weights it starts from no longer holds
     if config.pretrained_stem:
         _start_stem(model, config)
