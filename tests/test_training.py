@@ -12,6 +12,7 @@ import torch
 import fer_zoo
 from fer_zoo.data import FaceDataset, FERPlus
 from fer_zoo.errors import ConfigError, DataError, DataNotFoundError, OutputError, TrainingError
+from fer_zoo.inference import predict_logits
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 from fer_zoo.models import Ensemble
 from fer_zoo.training import Trainer, hardware, list_recipes, load_config, recipe_of, train
@@ -404,6 +405,29 @@ def test_a_teacher_sees_its_own_size_and_answers_in_the_students_order():
     expected = Ensemble(["dacl", "vgg_small"]).eval()(enlarged).flip(1)
     torch.testing.assert_close(teacher(images), expected)
     assert not any(p.requires_grad for p in teacher.parameters())
+
+
+def test_a_teacher_of_fixed_views_judges_each_plain_face_and_its_mirror_image(tmp_path):
+    settings = {**FAST, "model": "resnet18", "teacher": "vgg_small", "teacher_views": "fixed"}
+    trainer = Trainer(load_config(**settings), faces(), faces(14), tmp_path, CPU)
+    views = [faces().images, faces().images.flip(-1)]
+    vgg_small = fer_zoo.create_model("vgg_small", pretrained=True)
+    expected = [predict_logits(Ensemble([vgg_small]), view).softmax(1) for view in views]
+    expected = torch.stack(expected).mean(0)
+    order = trainer.batches.order(torch.Generator().manual_seed(0))  # epoch 0 shuffles like this
+    for step, batch in enumerate(trainer.batches.epoch(0)):
+        chosen = order[16 * step : 16 * (step + 1)]
+        torch.testing.assert_close(batch.teacher.softmax(1), expected[chosen])
+    assert trainer.teacher is None  # it is not asked again
+    assert trainer.fit().finished
+
+
+def test_fixed_views_of_a_teacher_do_not_go_with_blended_faces():
+    settings = {"teacher": "dacl", "teacher_views": "fixed", "mixup": 0.2}
+    with pytest.raises(ConfigError, match="set mixup = 0, or teacher_views = augmented"):
+        load_config(**settings)
+    with pytest.raises(ConfigError, match="teacher_views is 'once'"):
+        load_config(teacher_views="once")
 
 
 @pytest.mark.parametrize("labels", [FERPLUS_LABELS, FER2013_LABELS[1:], ("yes", "no")])

@@ -34,6 +34,10 @@ class Batches:
         mean: Mean per channel, of pixels scaled to [0, 1].
         std: Standard deviation per channel.
 
+    Attributes:
+        opinions: A teacher's logits (faces, num_classes) for all faces, or None; batches carry
+            their part.
+
     Raises:
         DataError: If there are fewer faces than a batch takes.
         ConfigError: If the recipe wants other labels than the data set has, or FER+ votes and the
@@ -67,6 +71,7 @@ class Batches:
         self.num_classes = len(dataset.label_names)
         self.images = dataset.images.to(world.device)
         self.targets = dataset.targets.to(world.device)
+        self.opinions: Tensor | None = None
         self.votes: Tensor | None = None
         if config.ferplus:
             if dataset.votes is None:
@@ -98,6 +103,8 @@ class Batches:
             batch = Batch(images, targets[chosen])
             if self.votes is not None:
                 batch.votes, batch.voted = self.votes[chosen], self.voted[chosen]
+            if self.opinions is not None:
+                batch.teacher = self.opinions[chosen]
             yield self.mix(batch) if config.mixup else batch
 
     def order(self, generator: torch.Generator) -> Tensor:

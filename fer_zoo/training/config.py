@@ -58,6 +58,11 @@ class TrainConfig:
     center_loss: float = _doc(0.0, "weight of the attentive center loss")
     ferplus: float = _doc(0.0, "weight of a second head on the FER+ votes, beside labels = fer2013")
     teacher: str = _doc("", "model to distil from: names or run folders, separated by commas")
+    teacher_views: str = _doc(
+        "augmented",
+        "what the teacher judges: the student's augmented faces, or fixed: each plain "
+        "face and its mirror image, once before training",
+    )
     distillation: float = _doc(0.5, "weight of the distillation loss; labels keep the rest")
     temperature: float = _doc(3.0, "temperature of distillation")
     freeze: bool = _doc(False, "train the classifier alone, the body stays as it is")
@@ -93,6 +98,12 @@ class TrainConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
         _one_of("precision", self.precision, ("auto", "bfloat16", "float32"))
         _one_of("channels_last", self.channels_last, ("auto", "on", "off"))
+        _one_of("teacher_views", self.teacher_views, ("augmented", "fixed"))
+        if self.teacher_views == "fixed" and self.mixup and self.teacher:
+            raise ConfigError(
+                "mixup blends faces, and teacher_views = fixed judges them unblended: set mixup = "
+                "0, or teacher_views = augmented"
+            )
         if not all(type(epoch) is int for epoch in self.milestones):
             raise ConfigError(f"milestones are {self.milestones}, not whole epochs")
         self._check_labels()

@@ -99,7 +99,11 @@ class Trainer:
         self._build_objective(train_set)
         self.teacher = None
         if config.teacher:
-            self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
+            teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
+            if config.teacher_views == "fixed":
+                self.batches.opinions = teacher.judge(train_set.images).to(world.device)
+            else:
+                self.teacher = teacher
         self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
         self.records: list[dict[str, Any]] = []
 

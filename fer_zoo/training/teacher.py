@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fer_zoo.errors import ConfigError
+from fer_zoo.inference import predict_logits
 from fer_zoo.labels import label_order
 from fer_zoo.models import Ensemble
 
@@ -14,8 +15,9 @@ from fer_zoo.models import Ensemble
 class Teacher(nn.Module):
     """Trained models whose common opinion a student learns (Hinton et al. 2015, arXiv:1503.02531).
 
-    It sees what the student sees, enlarged to its own input size while the student trains on
-    smaller images, and computes no gradients.
+    Called, it sees what the student sees, enlarged to its own input size while the student trains
+    on smaller images; :meth:`judge` looks at faces before augmentation, which needs doing once. It
+    computes no gradients.
 
     Args:
         names: Names or folders of models, separated by commas.
@@ -50,6 +52,17 @@ class Teacher(nn.Module):
             images = F.interpolate(images, size=self.size, mode="bilinear", align_corners=False)
         logits: Tensor = self.ensemble(images)[:, self.order]
         return logits
+
+    def judge(self, faces: Tensor) -> Tensor:
+        """Returns the logits of stored faces as they are, mirror images averaged.
+
+        Args:
+            faces: uint8 faces (N, H, W).
+
+        Returns:
+            float32 (N, num_classes) on the CPU, in the student's order of classes.
+        """
+        return predict_logits(self.ensemble, faces, flip=True)[:, self.order]
 
 
 __all__ = ["Teacher"]
