@@ -208,12 +208,13 @@ def corruptions_table() -> str:
     for path in sorted(RESULTS.glob("*-corruptions.json")):
         name = path.stem.removesuffix("-corruptions")
         result, model = result_of(name, "-corruptions"), name.split(".")[0]
+        command = _command(result["provenance"]["command"]).split(" --out ")[0]
         if result["protocol"] != PROTOCOL:
             sys.exit(f"{path.name} is of {result['protocol']}: evaluate {name} again")
         lines += [
             *([""] if lines else []),
             f"`{model}` (`{name}`), {result['data']}, {result['protocol']}, seed {result['seed']}; "
-            f"`{_command(result['provenance']['command'])}`",
+            f"`{command}`",
             "",
             "| corruption | levels of severity 1 to 5 | 1 | 2 | 3 | 4 | 5 | mean |",
             "|---|---|--:|--:|--:|--:|--:|--:|",

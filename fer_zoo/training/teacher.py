@@ -40,7 +40,8 @@ class Teacher(nn.Module):
         except ValueError as error:
             raise ConfigError(
                 f"teacher = {names} knows {', '.join(theirs)}, the student learns "
-                f"{', '.join(label_names)}: give a teacher of the same labels"
+                f"{', '.join(label_names)}: give a teacher of the same labels, or "
+                'teacher = "" for none'
             ) from error
         self.size = self.ensemble.pretrained_cfg["input_size"][-2:]
         self.eval().requires_grad_(False)
