@@ -64,12 +64,15 @@ def test_cards_say_whose_labels_were_learnt(monkeypatch):
         assert ("--out runs/vgg_ferplus" in generate.model_card("vgg.ferplus")) is known
 
 
-def test_cards_say_what_training_started_from(monkeypatch):
+def test_cards_say_what_training_started_from_and_who_taught(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "tools"))
-    begun = importlib.import_module("generate").begun
+    generate = importlib.import_module("generate")
+    begun = generate.begun
     assert begun({}) == "From scratch"
     assert "weights of `vgg`" in begun({"pretrained": "vgg"})
     assert "stem of `resnet18`" in begun({"pretrained_stem": "resnet18"})
+    taught = generate.learnt({"ferplus": 0.0, "teacher": "dacl, vgg_small"})
+    assert taught == "their labels, and distilled from `dacl`, `vgg_small`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -326,10 +326,12 @@ def begun(recipe: dict[str, Any]) -> str:
 
 def learnt(recipe: dict[str, Any]) -> str:
     """Says what a recipe's targets are."""
+    taught = [f"`{name.strip()}`" for name in recipe.get("teacher", "").split(",") if name]
+    teachers = f", and distilled from {', '.join(taught)}" if taught else ""
     if recipe.get("labels") == "ferplus":
-        return f"targets from their FER+ votes (`{recipe['ferplus_target']}`)"
+        return f"targets from their FER+ votes (`{recipe['ferplus_target']}`){teachers}"
     votes = " and the FER+ votes of the same faces as a second head" if recipe["ferplus"] else ""
-    return f"their labels{votes}"
+    return f"their labels{votes}{teachers}"
 
 
 def evidence_lines(record: dict[str, Any], result: dict[str, Any]) -> list[str]:
