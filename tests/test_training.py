@@ -410,6 +410,7 @@ def test_a_teacher_sees_its_own_size_and_answers_in_the_students_order():
 def test_a_teacher_of_fixed_views_judges_each_plain_face_and_its_mirror_image(tmp_path):
     settings = {**FAST, "model": "resnet18", "teacher": "vgg_small", "teacher_views": "fixed"}
     trainer = Trainer(load_config(**settings), faces(), faces(14), tmp_path, CPU)
+    assert trainer.fit().finished
     views = [faces().images, faces().images.flip(-1)]
     vgg_small = fer_zoo.create_model("vgg_small", pretrained=True)
     expected = [predict_logits(Ensemble([vgg_small]), view).softmax(1) for view in views]
@@ -419,7 +420,6 @@ def test_a_teacher_of_fixed_views_judges_each_plain_face_and_its_mirror_image(tm
         chosen = order[16 * step : 16 * (step + 1)]
         torch.testing.assert_close(batch.teacher.softmax(1), expected[chosen])
     assert trainer.teacher is None  # it is not asked again
-    assert trainer.fit().finished
 
 
 def test_fixed_views_of_a_teacher_do_not_go_with_blended_faces():

@@ -99,11 +99,7 @@ class Trainer:
         self._build_objective(train_set)
         self.teacher = None
         if config.teacher:
-            teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
-            if config.teacher_views == "fixed":
-                self.batches.opinions = teacher.judge(train_set.images).to(world.device)
-            else:
-                self.teacher = teacher
+            self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
         self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
         self.records: list[dict[str, Any]] = []
 
@@ -150,6 +146,10 @@ class Trainer:
                 self.records = truncate_log(self.folder, 0)
                 save_checkpoint(self.folder, self.config, 0, self._state())
         deadline = time.monotonic() + (math.inf if time_limit is None else time_limit * 60)
+        if self.teacher is not None and self.config.teacher_views == "fixed":
+            # here, as it may take minutes: after all that can refuse the run
+            self.batches.opinions = self.teacher.judge(self.batches.images).to(self.world.device)
+            self.teacher = None
         longest = 0.0
         while self.epoch < self.config.epochs:
             start = time.monotonic()
