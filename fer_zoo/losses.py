@@ -158,7 +158,8 @@ class AttentiveCenterLoss(nn.Module):
 
     def _move_centers(self, pull: Tensor, targets: Tensor) -> None:
         sums = torch.zeros_like(self.centers).index_add_(0, targets, pull.to(self.centers.dtype))
-        counts = torch.bincount(targets, minlength=len(self.centers)).to(sums)
+        # bincount would do, but waits for the GPU to tell it the largest target
+        counts = sums.new_zeros(len(sums)).index_add_(0, targets, sums.new_ones(len(targets)))
         if torch.distributed.is_initialized():
             torch.distributed.all_reduce(sums)
             torch.distributed.all_reduce(counts)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,7 +19,7 @@ from fer_zoo.models import Ensemble
 from fer_zoo.training import Trainer, hardware, list_recipes, load_config, recipe_of, train
 from fer_zoo.training.batches import Batches
 from fer_zoo.training.distributed import World
-from fer_zoo.training.objective import Objective
+from fer_zoo.training.objective import Batch, Objective
 from fer_zoo.training.optimizer import build_optimizer
 from fer_zoo.training.start import starting_model
 from fer_zoo.training.teacher import Teacher
@@ -422,10 +423,23 @@ def test_a_teacher_of_fixed_views_judges_each_plain_face_and_its_mirror_image(tm
     assert trainer.teacher is None  # it is not asked again
 
 
-def test_fixed_views_of_a_teacher_do_not_go_with_blended_faces():
-    settings = {"teacher": "dacl", "teacher_views": "fixed", "mixup": 0.2}
-    with pytest.raises(ConfigError, match="set mixup = 0, or teacher_views = augmented"):
-        load_config(**settings)
+def test_mixup_blends_the_softened_opinions_of_fixed_views_as_it_blends_faces(tmp_path):
+    config = load_config(**FAST, model="alexnet", mixup=0.2, temperature=4.0)
+    batches = Trainer(config, faces(), faces(14), tmp_path, CPU).batches
+    opinions = torch.randn(16, 7)
+    # constant faces and sure opinions tell how much of the partner each face has got
+    np.random.seed(0)
+    images = torch.arange(16.0).view(16, 1, 1, 1).expand(16, 1, 32, 32)
+    mixed = batches.mix(Batch(images.clone(), torch.arange(16) % 7, teacher=opinions))
+    own = torch.arange(16.0)
+    kept = (mixed.images[:, 0, 0, 0] - own.flip(0)) / (own - own.flip(0))
+    assert 0 < kept.min() < 1 and torch.allclose(kept, kept[:1].expand(16), atol=1e-5)
+    softened = (opinions / 4).softmax(1)
+    expected = kept[0] * softened + (1 - kept[0]) * softened.flip(0)
+    torch.testing.assert_close((mixed.teacher / 4).softmax(1), expected)
+
+
+def test_views_of_a_teacher_are_augmented_or_fixed():
     with pytest.raises(ConfigError, match="teacher_views is 'once'"):
         load_config(teacher_views="once")
 

@@ -11,9 +11,8 @@ from torch import Tensor
 
 def _normalize(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """(N, H, W) in [0, 1] -> (N, C, H, W), C being the length of mean and std."""
-    center = pixels.new_tensor(mean).view(1, -1, 1, 1)
-    spread = pixels.new_tensor(std).view(1, -1, 1, 1)
-    return (pixels.unsqueeze(1) - center) / spread
+    # plain numbers: a tensor of them would have to be copied to a GPU, which waits for it
+    return torch.stack([(pixels - m) / s for m, s in zip(mean, std, strict=True)], dim=1)
 
 
 def prepare(images: Tensor, img_size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:

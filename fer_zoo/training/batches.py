@@ -90,16 +90,18 @@ class Batches:
         config = self.config
         generator = torch.Generator().manual_seed(epoch_seed(config, epoch))
         img_size = config.img_size(epoch, self.native)
-        order = self.order(generator)
+        device, steps, n = self.images.device, len(self), config.batch_size
+        order = self.order(generator).to(device)
         targets = self.targets
         if config.ferplus_target == "pld":
-            targets = draw_labels(self.labels, generator).to(targets.device)
-        for step in range(len(self)):
-            # each process draws for the whole batch, so that its part is the same for any number
-            draws = self.augment.draw(config.batch_size, generator)[self.share]
-            chosen = order[step * config.batch_size : (step + 1) * config.batch_size][self.share]
-            chosen = chosen.to(self.images.device)
-            images = self.augment(self.images[chosen], draws, img_size, self.mean, self.std)
+            targets = draw_labels(self.labels, generator).to(device)
+        # each process draws for all, so that its part is the same for any number of processes; and
+        # for the whole epoch, as a copy to a GPU at each step would wait for the step before it
+        draws = self.augment.draw(steps * n, generator).to(device)
+        for step in range(steps):
+            part = slice(step * n + self.share.start, step * n + self.share.stop)
+            chosen = order[part]
+            images = self.augment(self.images[chosen], draws[part], img_size, self.mean, self.std)
             batch = Batch(images, targets[chosen])
             if self.votes is not None:
                 batch.votes, batch.voted = self.votes[chosen], self.voted[chosen]
@@ -128,6 +130,10 @@ class Batches:
         if batch.votes is not None and batch.voted is not None:
             mixed.votes = matrix @ batch.votes
             mixed.voted = (matrix @ (~batch.voted).float()) == 0
+        if batch.teacher is not None:
+            # softened as the loss softens them, which then finds the blend of both distributions
+            heat = self.config.temperature
+            mixed.teacher = heat * (matrix @ (batch.teacher / heat).softmax(dim=1)).log()
         return mixed
 
 

@@ -99,11 +99,6 @@ class TrainConfig:
         _one_of("precision", self.precision, ("auto", "bfloat16", "float32"))
         _one_of("channels_last", self.channels_last, ("auto", "on", "off"))
         _one_of("teacher_views", self.teacher_views, ("augmented", "fixed"))
-        if self.teacher_views == "fixed" and self.mixup and self.teacher:
-            raise ConfigError(
-                "mixup blends faces, and teacher_views = fixed judges them unblended: set mixup = "
-                "0, or teacher_views = augmented"
-            )
         if not all(type(epoch) is int for epoch in self.milestones):
             raise ConfigError(f"milestones are {self.milestones}, not whole epochs")
         self._check_labels()

@@ -267,7 +267,9 @@ class Trainer:
     def _check_finite(self, val_loss: float) -> None:
         """Refuses weights that the epoch's last step spoilt, which its losses do not show."""
         tensors = self.objective.state_dict() | (self.ema.state_dict() if self.ema else {})
-        spoilt = [k for k, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
+        tensors = {name: t for name, t in tensors.items() if t.is_floating_point()}
+        finite = torch.stack([t.isfinite().all() for t in tensors.values()]).tolist()
+        spoilt = [name for name, good in zip(tensors, finite, strict=True) if not good]
         if spoilt or not math.isfinite(val_loss):
             what = ", ".join(spoilt[:3]) or "the validation loss"
             raise TrainingError(f"{what} not finite after epoch {self.epoch}; {_AFTER_NAN}")
