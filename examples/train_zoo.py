@@ -1,7 +1,9 @@
 """Trains every model that has a recipe, one after the other.
 
 Each run is a folder named like its recipe. Stopped at any moment, the same command goes on where it
-was, and skips what is finished.
+was, and skips what is finished. Recipes called NAME_first come before all others: NAME goes on from
+their weights, and the transformers and DACL take their stem from resnet18_first's. Where such a run
+is not there, with --only, they start from the weights in the package.
 
     python examples/train_zoo.py DATA runs --time-limit 120
 """
@@ -12,7 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fer_zoo
-from fer_zoo.training import list_recipes
+from fer_zoo.training import list_recipes, load_config
+
+
+def starts(recipe: str, out: Path) -> dict[str, str]:
+    """Returns the settings that let a recipe go on from runs that lie beside its own."""
+    settings, config = {}, load_config(recipe)
+    for setting in ("pretrained", "pretrained_stem"):
+        first = out / f"{getattr(config, setting)}_first"
+        if (first / "model.safetensors").is_file():
+            settings[setting] = str(first)
+    return settings
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -26,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--time-limit", type=float, metavar="MIN", help="minutes for all of it")
     args = parser.parse_args(argv)
 
+    recipes = sorted(args.only or list_recipes(), key=lambda name: not name.endswith("_first"))
     deadline = None if args.time_limit is None else time.monotonic() + 60 * args.time_limit
-    for recipe in args.only or list_recipes():
+    for recipe in recipes:
         folder = args.out / recipe
         run = fer_zoo.train(
             data=args.data,
@@ -38,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             progress=True,
             epochs=args.epochs,
             batch_size=args.batch_size,
+            **starts(recipe, args.out),
         )
         if not run.finished:
             print(f"{recipe}: the time is up; run the same command again to go on")

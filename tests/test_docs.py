@@ -37,7 +37,7 @@ def test_generated_parts_hold_tables(monkeypatch):
     for page in runpy.run_path(str(ROOT / "docs" / "tools" / "generate.py"))["PAGES"]:
         text = (ROOT / page).read_text()
         found = re.findall(r"<!-- generated: .*? -->\n(.*?)<!-- end -->", text, re.DOTALL)
-        expected = ("`dacl`", "dacl_224", "| fer_zoo's |")
+        expected = ("`dacl`", "`vgg`", "dacl_224", "| fer_zoo's |")
         assert found and all(any(text in block for text in expected) for block in found), page
 
 
@@ -62,6 +62,9 @@ def test_cards_say_whose_labels_were_learnt(monkeypatch):
     for setting, known in [({"precision": "float32"}, True), ({"lr": 0.3}, False)]:
         record["recipe"] = recipe | setting
         assert ("--out runs/vgg_ferplus" in generate.model_card("vgg.ferplus")) is known
+    record["recipe"] = recipe | {"pretrained": "runs/my first"}  # it is no part of the recipe's ways
+    command = "fer-zoo train vgg.ferplus --pretrained 'runs/my first' --data fer2013.csv"
+    assert command in generate.model_card("vgg.ferplus")
 
 
 def test_cards_say_what_training_started_from_and_who_taught(monkeypatch):

@@ -80,6 +80,20 @@ def test_train_zoo(synthetic_root, tmp_path, capsys):
     assert (tmp_path / "dacl" / "model.safetensors").stat().st_mtime_ns == written
 
 
+def test_train_zoo_goes_on_from_the_first_cycles_beside(synthetic_root, tmp_path, capsys):
+    settings = [synthetic_root, tmp_path, "--epochs", 1, "--batch-size", 32]
+    first = fer_zoo.create_model("resnet18")
+    save_pretrained(first, tmp_path / "resnet18_first")
+    run("train_zoo", *settings, "--only", "resnet18", "transfer", "vgg")
+    started = {
+        name: json.loads((tmp_path / name / "config.json").read_text())["recipe"]
+        for name in ("resnet18", "transfer", "vgg")
+    }
+    assert started["resnet18"]["pretrained"] == str(tmp_path / "resnet18_first")
+    assert started["transfer"]["pretrained_stem"] == str(tmp_path / "resnet18_first")
+    assert started["vgg"]["pretrained"] == "vgg"  # no run to go on from: the package's weights
+
+
 def test_fine_tune(weights, own_faces, tmp_path, capsys):
     out = tmp_path / "mine"
     run("fine_tune", own_faces, out, "--pretrained", weights, "--epochs", 2)

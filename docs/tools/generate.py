@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -371,12 +372,16 @@ def run_lines(run: dict[str, Any]) -> list[str]:
 def train_command(run: dict[str, Any]) -> str:
     """Returns what trains weights anew: by the recipe in the package if it says the same.
 
-    Precision may differ: recipes leave it to the machine, and the record says which it was.
+    Two things may differ: precision, which recipes leave to the machine, and the weights that it
+    starts from, which a flag then names; they need not be shipped.
     """
     name = f"{run['architecture'].removeprefix('fer_')}.{run['tag']}".removesuffix(".fer2013")
     recipe, settings = recipe_of(name), run["recipe"] | {"precision": "auto"}
-    if recipe and load_config(recipe, precision="auto") == load_config(**settings):
-        return f"fer-zoo train {name} --data fer2013.csv --out runs/{recipe}"
+    starts = {key: settings.get(key, "") for key in ("pretrained", "pretrained_stem")}
+    if recipe and load_config(recipe, precision="auto", **starts) == load_config(**settings):
+        usual = vars(load_config(recipe))
+        flags = (f"--{k.replace('_', '-')} {shlex.quote(v)} " for k, v in starts.items() if v != usual[k])
+        return f"fer-zoo train {name} {''.join(flags)}--data fer2013.csv --out runs/{recipe}"
     return _command(run["training"]["command"])
 
 
