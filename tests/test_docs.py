@@ -62,7 +62,7 @@ def test_cards_say_whose_labels_were_learnt(monkeypatch):
     for setting, known in [({"precision": "float32"}, True), ({"lr": 0.3}, False)]:
         record["recipe"] = recipe | setting
         assert ("--out runs/vgg_ferplus" in generate.model_card("vgg.ferplus")) is known
-    record["recipe"] = recipe | {"pretrained": "runs/my first"}  # it is no part of the recipe's ways
+    record["recipe"] = recipe | {"pretrained": "runs/my first"}  # the same recipe, begun elsewhere
     command = "fer-zoo train vgg.ferplus --pretrained 'runs/my first' --data fer2013.csv"
     assert command in generate.model_card("vgg.ferplus")
 

@@ -380,8 +380,9 @@ def train_command(run: dict[str, Any]) -> str:
     starts = {key: settings.get(key, "") for key in ("pretrained", "pretrained_stem")}
     if recipe and load_config(recipe, precision="auto", **starts) == load_config(**settings):
         usual = vars(load_config(recipe))
-        flags = (f"--{k.replace('_', '-')} {shlex.quote(v)} " for k, v in starts.items() if v != usual[k])
-        return f"fer-zoo train {name} {''.join(flags)}--data fer2013.csv --out runs/{recipe}"
+        other = {k.replace("_", "-"): v for k, v in starts.items() if v != usual[k]}
+        flags = [f"--{flag} {shlex.quote(value)}" for flag, value in other.items()]
+        return " ".join(["fer-zoo train", name, *flags, f"--data fer2013.csv --out runs/{recipe}"])
     return _command(run["training"]["command"])
 
 
