@@ -50,7 +50,8 @@ def faces(n=48, seed=0):
 
 
 def run(folder, model="resnet18", n=48, **settings):
-    return train(model, (faces(n), faces(14, seed=1)), folder, **{**FAST, **settings})
+    settings = {**FAST, "pretrained": "", **settings}  # recipes may go on from shipped weights
+    return train(model, (faces(n), faces(14, seed=1)), folder, **settings)
 
 
 def ferplus(target, **settings):
