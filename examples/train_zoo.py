@@ -2,8 +2,8 @@
 
 Each run is a folder named like its recipe. Stopped at any moment, the same command goes on where it
 was, and skips what is finished. Recipes called NAME_first come before all others: NAME goes on from
-their weights, and the transformers and DACL take their stem from resnet18_first's. Where such a run
-is not there, with --only, they start from the weights in the package.
+their weights, and the transformers and DACL take their stem from resnet18_first's; vgg_ferplus goes
+on from vgg. Where such a run is not there, with --only, they start from the weights in the package.
 
     python examples/train_zoo.py DATA runs --time-limit 120
 """
@@ -19,12 +19,14 @@ from fer_zoo.training import list_recipes, load_config
 
 def starts(recipe: str, out: Path) -> dict[str, str]:
     """Returns the settings that let a recipe go on from runs that lie beside its own."""
-    settings, config = {}, load_config(recipe)
-    for setting in ("pretrained", "pretrained_stem"):
-        first = out / f"{getattr(config, setting)}_first"
-        if (first / "model.safetensors").is_file():
-            settings[setting] = str(first)
-    return settings
+    config = load_config(recipe)
+    other = config.pretrained != recipe  # a finished model, not this one's first cycle
+    runs = {
+        "pretrained": out / (config.pretrained if other else f"{recipe}_first"),
+        "pretrained_stem": out / f"{config.pretrained_stem}_first",
+    }
+    there = {key for key, run in runs.items() if (run / "model.safetensors").is_file()}
+    return {key: str(runs[key]) for key in there if getattr(config, key)}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
