@@ -91,7 +91,7 @@ def benchmark(
     )
     trainer = Trainer(config, *_random_faces(config), Path(), World(0, 1, place))
     total, computing = _time_training(trainer, steps, place)
-    model = trainer.model.eval()
+    model = trainer.step.model.eval()
     batch = torch.randn(config.batch_size, model.pretrained_cfg["input_size"][0], size, size)
     batch = batch.to(place)
     return Benchmark(
@@ -101,7 +101,7 @@ def benchmark(
         hardware=describe_hardware(place),
         train_images_per_second=config.batch_size / total,
         outside_share=1 - computing / total,
-        bfloat16=trainer.bfloat16,
+        bfloat16=trainer.step.bfloat16,
         infer_images_per_second=config.batch_size / _time_forward(model, batch, steps),
         infer_milliseconds=1000 * _time_forward(model, batch[:1], 5 * steps),
         peak_memory_mib=_peak_memory(place) / 2**20,
@@ -125,7 +125,7 @@ def _time_training(trainer: Trainer, steps: int, device: torch.device) -> tuple[
     whole: list[float] = []
     computing: list[float] = []
     update = 0
-    trainer.wrapped.train()
+    trainer.step.train()
     while len(whole) < steps + 3:
         batches = trainer.batches.epoch(update)
         while True:

@@ -22,6 +22,7 @@ from fer_zoo.training.distributed import World
 from fer_zoo.training.objective import Batch, Objective
 from fer_zoo.training.optimizer import build_optimizer
 from fer_zoo.training.start import starting_model
+from fer_zoo.training.step import TrainingStep
 from fer_zoo.training.teacher import Teacher
 
 pytestmark = pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
@@ -166,7 +167,7 @@ def test_nan_stops_and_the_checkpoint_resumes_to_the_same_bits(tmp_path, monkeyp
     settings = {"epochs": 3, "model_args": {"channels": (8, 8, 8, 8)}}
     settings |= {"ema_decay": 0.0} if what == "statistics" else {}
     run(tmp_path / "whole", **settings)
-    step, spoilt = Trainer.step, 5  # the last of the second epoch's
+    step, spoilt = TrainingStep.__call__, 5  # the last of the second epoch's
 
     def bad_step(self, batch, update):
         loss, correct = step(self, batch, update)
@@ -178,7 +179,7 @@ def test_nan_stops_and_the_checkpoint_resumes_to_the_same_bits(tmp_path, monkeyp
         return loss, correct
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "step", bad_step)
+        patch.setattr(TrainingStep, "__call__", bad_step)
         with pytest.raises(TrainingError, match=r"epoch 1; the last checkpoint is .*lower lr") as e:
             run(tmp_path / "run", **settings)
     assert ("nan at step 2 of epoch 1" in str(e.value)) == (what == "loss")
@@ -461,7 +462,7 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch():
         changed = dataclasses.replace(config, accumulate=parts)
         trainer = Trainer(changed, faces(), faces(14), None, CPU)
         trainer.step(next(trainer.batches.epoch(0)), 0)
-        after.append(trainer.model.state_dict())
+        after.append(trainer.step.model.state_dict())
     for key in after[0]:
         assert torch.allclose(after[0][key], after[1][key], atol=1e-5), key
 

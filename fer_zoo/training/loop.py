@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timm.utils import ModelEmaV3, dispatch_clip_grad
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -30,15 +29,10 @@ from fer_zoo.training.checkpoint import (
 )
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
-from fer_zoo.training.hardware import (
-    describe_hardware,
-    gains_from_bfloat16,
-    gains_from_channels_last,
-    versions,
-)
-from fer_zoo.training.objective import Batch, Objective, class_weights
-from fer_zoo.training.optimizer import build_optimizer, build_scheduler
+from fer_zoo.training.hardware import describe_hardware, versions
+from fer_zoo.training.objective import class_weights
 from fer_zoo.training.start import starting_model
+from fer_zoo.training.step import TrainingStep
 from fer_zoo.training.teacher import Teacher
 
 _AFTER_NAN = (
@@ -88,46 +82,26 @@ class Trainer:
         self.config, self.folder, self.world, self.progress = config, folder, world, progress
         seed_everything(config, -1, 0)  # all processes start from the same weights
         model: Any = starting_model(config, train_set.label_names)
-        self.model = model.to(world.device)
+        model.to(world.device)
         cfg = model.pretrained_cfg
         self.input = {"img_size": cfg["input_size"][-1], "mean": cfg["mean"], "std": cfg["std"]}
         self.batches = Batches(train_set, config, world, cfg["input_size"], cfg["mean"], cfg["std"])
         self.val_images = val_set.images.to(world.device)
         targets = targets_in_order(val_set, model.label_names)
         self.val_targets = torch.from_numpy(targets).to(world.device)
-        self._choose_precision()
-        self._build_objective(train_set)
-        self.teacher = None
-        if config.teacher:
-            self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
-        self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
-        self.records: list[dict[str, Any]] = []
-
-    def _choose_precision(self) -> None:
-        config, gains = self.config, gains_from_bfloat16(self.world.device)
-        self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and gains)
-        self.memory_format = torch.contiguous_format
-        gains = gains_from_channels_last(self.world.device)
-        if config.channels_last == "on" or (config.channels_last == "auto" and gains):
-            self.memory_format = torch.channels_last
-        self.model.to(memory_format=self.memory_format)
-
-    def _build_objective(self, train_set: FaceDataset) -> None:
-        config, model = self.config, self.model
         weights = None
         if config.class_weights:
             weights = class_weights(train_set.targets, model.num_classes)
-        self.objective = Objective(model, config, weights).to(self.world.device)
-        if config.freeze:
-            head = model.get_classifier(name_only=True)
-            for name, parameter in model.named_parameters():
-                parameter.requires_grad = name.startswith(f"{head}.")
-        self.wrapped = self.world.wrap(self.objective)
-        self.ema = (
-            ModelEmaV3(model, config.ema_decay, use_warmup=True) if config.ema_decay else None
-        )
-        self.optimizer = build_optimizer(config, self.objective)
-        self.scheduler = build_scheduler(config, self.optimizer, len(self.batches))
+        self.step = TrainingStep(config, model, world, len(self.batches), weights)
+        self.teacher: Teacher | None = None  # one of fixed views, until it has judged them
+        if config.teacher:
+            teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
+            if config.teacher_views == "fixed":
+                self.teacher = teacher
+            else:
+                self.step.teacher = teacher
+        self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
+        self.records: list[dict[str, Any]] = []
 
     def fit(self, time_limit: float | None = None) -> TrainResult:
         """Trains until the last epoch or the time limit, whichever comes first.
@@ -146,7 +120,7 @@ class Trainer:
                 self.records = truncate_log(self.folder, 0)
                 save_checkpoint(self.folder, self.config, 0, self._state())
         deadline = time.monotonic() + (math.inf if time_limit is None else time_limit * 60)
-        if self.teacher is not None and self.config.teacher_views == "fixed":
+        if self.teacher is not None:
             # here, as it may take minutes: after all that can refuse the run
             self.batches.opinions = self.teacher.judge(self.batches.images).to(self.world.device)
             self.teacher = None
@@ -167,23 +141,16 @@ class Trainer:
         return TrainResult(self.folder, finished, self.best_epoch, self.best_accuracy)
 
     def _bytes_to_write(self) -> int:
-        """Returns what the run's folder will grow by, at most: old and new files lie side by side.
-
-        An optimizer keeps two numbers per weight (Adam) or fewer.
-        """
-        objective, model = _bytes(self.objective), _bytes(self.model)
-        checkpoint = 3 * objective + (model if self.ema is not None else 0)
+        """Returns what the folder will grow by, at most: old and new files lie side by side."""
         files = (self.folder / name for name in (CHECKPOINT_NAME, WEIGHTS_NAME))
         there = sum(file.stat().st_size for file in files if file.is_file())
-        return 2 * (checkpoint + model) - there
+        return 2 * self.step.nbytes() - there
 
     def _train_epoch(self, deadline: float) -> dict[str, Any] | None:
         """Returns the epoch's record; None if the deadline passed on the way."""
         config, steps = self.config, len(self.batches)
         seed_everything(config, self.epoch, self.world.rank)
-        self.wrapped.train()
-        if config.freeze:
-            self.model.eval()  # the body's norms keep their statistics
+        self.step.train()
         losses: list[Tensor] = []
         correct = torch.zeros((), device=self.world.device)
         computing, start = 0.0, time.perf_counter()
@@ -191,9 +158,7 @@ class Trainer:
         bar.set_description(f"epoch {self.epoch + 1}/{config.epochs}")
         for step, batch in enumerate(self.batches.epoch(self.epoch)):
             began = time.perf_counter()
-            update = self.epoch * steps + step
-            self.scheduler.step_update(update)
-            loss, hits = self.step(batch, update)
+            loss, hits = self.step(batch, self.epoch * steps + step)
             computing += time.perf_counter() - began
             losses.append(loss)
             correct += hits
@@ -212,47 +177,13 @@ class Trainer:
         return {
             "epoch": self.epoch,
             "img_size": config.img_size(self.epoch, self.input["img_size"]),
-            "lr": self.optimizer.param_groups[0]["lr"],
+            "lr": self.step.optimizer.param_groups[0]["lr"],
             "train_loss": mean,
             "train_accuracy": float(self.world.mean(correct)) * self.world.size
             / (steps * config.batch_size),
             "images_per_second": round(steps * config.batch_size / total, 1),
             "outside_share": round(1 - computing / total, 4),
         }  # fmt: skip
-
-    def step(self, batch: Batch, update: int) -> tuple[Tensor, Tensor]:
-        """Takes one optimizer step: forward, backward, update of weights and averages.
-
-        Args:
-            batch: This process's part of the batch.
-            update: Number of the step since the beginning of training.
-
-        Returns:
-            The mean loss, and how many faces were right, both scalars on the device.
-        """
-        batch.images = batch.images.contiguous(memory_format=self.memory_format)
-        if self.teacher is not None:
-            with self._autocast():
-                batch.teacher = self.teacher(batch.images)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = torch.zeros((), device=self.world.device)
-        correct = torch.zeros((), dtype=torch.long, device=self.world.device)
-        for part in batch.chunks(self.config.accumulate):
-            with self._autocast():
-                part_loss, logits = self.wrapped(part)
-            (part_loss / self.config.accumulate).backward()
-            loss += part_loss.detach() / self.config.accumulate
-            hard = part.targets if part.targets.ndim == 1 else part.targets.argmax(dim=1)
-            correct += (logits.detach().argmax(dim=1) == hard).sum()
-        if self.config.clip_grad:
-            dispatch_clip_grad(self.objective.parameters(), self.config.clip_grad)
-        self.optimizer.step()
-        if self.ema is not None:
-            self.ema.update(self.model, step=update)
-        return loss, correct
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def _finite_mean(self, losses: list[Tensor], step: int) -> float:
         values = self.world.mean(torch.stack(losses))
@@ -266,24 +197,16 @@ class Trainer:
 
     def _check_finite(self, val_loss: float) -> None:
         """Refuses weights that the epoch's last step spoilt, which its losses do not show."""
-        tensors = self.objective.state_dict() | (self.ema.state_dict() if self.ema else {})
-        tensors = {name: t for name, t in tensors.items() if t.is_floating_point()}
-        finite = torch.stack([t.isfinite().all() for t in tensors.values()]).tolist()
-        spoilt = [name for name, good in zip(tensors, finite, strict=True) if not good]
+        spoilt = self.step.spoilt()
         if spoilt or not math.isfinite(val_loss):
             what = ", ".join(spoilt[:3]) or "the validation loss"
             raise TrainingError(f"{what} not finite after epoch {self.epoch}; {_AFTER_NAN}")
 
-    @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        model = self.model if self.ema is None else self.ema.module
-        model.eval()
         loss = correct = 0.0
         batches = (torch.split(part, 256) for part in (self.val_images, self.val_targets))
         for images, targets in zip(*batches, strict=True):
-            x = prepare(images, **self.input).contiguous(memory_format=self.memory_format)
-            with self._autocast():
-                logits = model(x).float()
+            logits = self.step.predict(prepare(images, **self.input))
             loss += float(nn.functional.cross_entropy(logits, targets, reduction="sum"))
             correct += int((logits.argmax(dim=1) == targets).sum())
         n = len(self.val_targets)
@@ -300,8 +223,7 @@ class Trainer:
             return
         # the checkpoint comes last: an epoch whose files are incomplete is done again
         if best:
-            model = self.model if self.ema is None else self.ema.module
-            save_pretrained(model, self.folder, self._provenance(record))
+            save_pretrained(self.step.averaged, self.folder, self._provenance(record))
         append_log(self.folder, record)
         save_checkpoint(self.folder, self.config, self.epoch, self._state())
 
@@ -311,7 +233,7 @@ class Trainer:
             "hours": round(self.seconds / 3600, 3),
             "hardware": describe_hardware(self.world.device),
             "processes": self.world.size,
-            "bfloat16": self.bfloat16,
+            "bfloat16": self.step.bfloat16,
             "versions": versions(),
             "command": shlex.join(sys.argv),
             "training_faces": len(self.batches.labels),
@@ -325,9 +247,7 @@ class Trainer:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "objective": self.objective.state_dict(),
-            "ema": self.ema.state_dict() if self.ema is not None else None,
-            "optimizer": self.optimizer.state_dict(),
+            **self.step.state_dict(),
             "seconds": self.seconds,
             "best_epoch": self.best_epoch,
             "best_accuracy": self.best_accuracy,
@@ -342,15 +262,8 @@ class Trainer:
         """
         saved = load_checkpoint(self.folder)
         check_same_config(self.folder, saved["config"], self.config)
-        self.objective.load_state_dict(saved["objective"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        if self.ema is not None:
-            self.ema.load_state_dict(saved["ema"])
+        self.step.load_state_dict(saved)
         self.epoch, self.seconds = saved["epoch"], saved["seconds"]
         self.best_epoch, self.best_accuracy = saved["best_epoch"], saved["best_accuracy"]
         if self.world.is_main:
             self.records = truncate_log(self.folder, self.epoch)
-
-
-def _bytes(module: nn.Module) -> int:
-    return sum(tensor.nbytes for tensor in module.state_dict().values())

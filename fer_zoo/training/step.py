@@ -1,0 +1,152 @@
+"""One step of training, and all that it changes."""
+
+from typing import Any
+
+import torch
+from timm.utils import ModelEmaV3, dispatch_clip_grad
+from torch import Tensor, nn
+
+from fer_zoo.training.config import TrainConfig
+from fer_zoo.training.distributed import World
+from fer_zoo.training.hardware import gains_from_bfloat16, gains_from_channels_last
+from fer_zoo.training.objective import Batch, Objective
+from fer_zoo.training.optimizer import build_optimizer, build_scheduler
+from fer_zoo.training.teacher import Teacher
+
+
+class TrainingStep:
+    """Steps a model forward; holds its optimizer, schedule, averaged weights and precision.
+
+    Args:
+        config: The recipe.
+        model: The model to train, on the world's device.
+        world: The processes that train together.
+        epoch_steps: Steps per epoch.
+        class_weights: Weight of each class (num_classes,), where classes are weighed.
+
+    Attributes:
+        model: The model that is trained.
+        objective: It and its auxiliary heads.
+        averaged: The model to validate and publish: the averaged weights if there are any.
+        teacher: Models whose opinion of each batch is asked, or None.
+        bfloat16: Whether forward passes compute in bfloat16.
+
+    Raises:
+        ConfigError: If optimizer or schedule refuse the settings.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        model: Any,
+        world: World,
+        epoch_steps: int,
+        class_weights: Tensor | None = None,
+    ) -> None:
+        self.config, self.model, self.world = config, model, world
+        self.teacher: Teacher | None = None
+        self._choose_precision()
+        self.objective = Objective(model, config, class_weights).to(world.device)
+        if config.freeze:
+            head = model.get_classifier(name_only=True)
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad = name.startswith(f"{head}.")
+        self.wrapped = world.wrap(self.objective)
+        self.ema = (
+            ModelEmaV3(model, config.ema_decay, use_warmup=True) if config.ema_decay else None
+        )
+        self.averaged = model if self.ema is None else self.ema.module
+        self.optimizer = build_optimizer(config, self.objective)
+        self.scheduler = build_scheduler(config, self.optimizer, epoch_steps)
+
+    def _choose_precision(self) -> None:
+        config, gains = self.config, gains_from_bfloat16(self.world.device)
+        self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and gains)
+        self.memory_format = torch.contiguous_format
+        gains = gains_from_channels_last(self.world.device)
+        if config.channels_last == "on" or (config.channels_last == "auto" and gains):
+            self.memory_format = torch.channels_last
+        self.model.to(memory_format=self.memory_format)
+
+    def train(self) -> None:
+        """Sets the modes for an epoch of training."""
+        self.wrapped.train()
+        if self.config.freeze:
+            self.model.eval()  # the body's norms keep their statistics
+
+    def __call__(self, batch: Batch, update: int) -> tuple[Tensor, Tensor]:
+        """Takes one optimizer step: forward, backward, update of weights and averages.
+
+        Args:
+            batch: This process's part of the batch.
+            update: Number of the step since the beginning of training.
+
+        Returns:
+            The mean loss, and how many faces were right, both scalars on the device.
+        """
+        self.scheduler.step_update(update)
+        batch.images = batch.images.contiguous(memory_format=self.memory_format)
+        if self.teacher is not None:
+            with self._autocast():
+                batch.teacher = self.teacher(batch.images)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = torch.zeros((), device=self.world.device)
+        correct = torch.zeros((), dtype=torch.long, device=self.world.device)
+        for part in batch.chunks(self.config.accumulate):
+            with self._autocast():
+                part_loss, logits = self.wrapped(part)
+            (part_loss / self.config.accumulate).backward()
+            loss += part_loss.detach() / self.config.accumulate
+            hard = part.targets if part.targets.ndim == 1 else part.targets.argmax(dim=1)
+            correct += (logits.detach().argmax(dim=1) == hard).sum()
+        if self.config.clip_grad:
+            dispatch_clip_grad(self.objective.parameters(), self.config.clip_grad)
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update(self.model, step=update)
+        return loss, correct
+
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> Tensor:
+        """Returns the float32 logits (N, num_classes) of the averaged weights, in eval mode."""
+        self.averaged.eval()
+        with self._autocast():
+            logits: Tensor = self.averaged(x.contiguous(memory_format=self.memory_format))
+        return logits.float()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+    def spoilt(self) -> list[str]:
+        """Names the tensors that are not finite, which the losses of their epoch may not show."""
+        tensors = self.objective.state_dict() | (self.ema.state_dict() if self.ema else {})
+        tensors = {name: t for name, t in tensors.items() if t.is_floating_point()}
+        finite = torch.stack([t.isfinite().all() for t in tensors.values()]).tolist()
+        return [name for name, good in zip(tensors, finite, strict=True) if not good]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what a checkpoint needs to go on to the same bits."""
+        return {
+            "objective": self.objective.state_dict(),
+            "ema": self.ema.state_dict() if self.ema is not None else None,
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what :meth:`state_dict` returned."""
+        self.objective.load_state_dict(state["objective"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+
+    def nbytes(self) -> int:
+        """Returns how large a checkpoint and a weight file are together, at most.
+
+        An optimizer keeps two numbers per weight (Adam) or fewer.
+        """
+        objective, model = _bytes(self.objective), _bytes(self.model)
+        return 3 * objective + model * (1 if self.ema is None else 2)
+
+
+def _bytes(module: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in module.state_dict().values())
