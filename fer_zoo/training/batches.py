@@ -1,5 +1,6 @@
 """The training faces as one tensor on the device, and the batches drawn from it."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -116,6 +117,12 @@ class Batches:
             return torch.randperm(n, generator=generator)
         weights = 1 / torch.bincount(self.labels, minlength=self.num_classes).float()
         return torch.multinomial(weights[self.labels], n, replacement=True, generator=generator)
+
+    def sample(self, n: int) -> tuple[Tensor, ...]:
+        """Returns n faces as they are stored, always the same, as uint8 batches (N, H, W)."""
+        generator = torch.Generator().manual_seed(self.config.seed)
+        chosen = torch.randperm(len(self.labels), generator=generator)[:n]
+        return self.images[chosen.to(self.images.device)].chunk(math.ceil(n / 256))
 
     def mix(self, batch: Batch) -> Batch:
         """Blends pairs of faces and, in the same proportion, all that is known of them."""

@@ -54,6 +54,11 @@ class TrainConfig:
     label_smoothing: float = _doc(0.1, "share of each label spread over all classes")
     clip_grad: float = _doc(0.0, "largest gradient norm; 0 does not clip")
     ema_decay: float = _doc(0.998, "decay of the averaged weights; 0 does not average")
+    norm_faces: int = _doc(
+        0,
+        "training faces, not augmented, that the statistics of batch norms are taken from before "
+        "validation; 0 keeps the running ones",
+    )
     mixup: float = _doc(0.0, "mixup alpha; 0 does not mix")
     center_loss: float = _doc(0.0, "weight of the attentive center loss")
     ferplus: float = _doc(0.0, "weight of a second head on the FER+ votes, beside labels = fer2013")
@@ -89,6 +94,8 @@ class TrainConfig:
             raise ConfigError("pretrained fills the stem too: set it or pretrained_stem, not both")
         if self.epochs < 1 or self.batch_size < 2 or self.accumulate < 1:
             raise ConfigError("epochs and accumulate must be 1 or more, batch_size 2 or more")
+        if self.norm_faces < 0 or self.norm_faces == 1:
+            raise ConfigError(f"norm_faces is {self.norm_faces}; it must be 0, or 2 or more")
         if self.batch_size % self.accumulate:
             raise ConfigError(f"batch_size {self.batch_size} must divide by {self.accumulate=}")
         if self.mixup and self.batch_size % 2:

@@ -1,5 +1,6 @@
 """The training loop."""
 
+import copy
 import math
 import shlex
 import sys
@@ -30,6 +31,7 @@ from fer_zoo.training.checkpoint import (
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
 from fer_zoo.training.hardware import describe_hardware, versions
+from fer_zoo.training.norms import reestimate_norms
 from fer_zoo.training.objective import class_weights
 from fer_zoo.training.start import starting_model
 from fer_zoo.training.step import TrainingStep
@@ -202,11 +204,21 @@ class Trainer:
             what = ", ".join(spoilt[:3]) or "the validation loss"
             raise TrainingError(f"{what} not finite after epoch {self.epoch}; {_AFTER_NAN}")
 
+    def _settle(self) -> Any:
+        """Returns the model as it would be published now, in eval mode."""
+        model = self.step.averaged.eval()
+        if self.config.norm_faces:
+            model = copy.deepcopy(model)  # training goes on with its own statistics
+            faces = self.batches.sample(self.config.norm_faces)
+            reestimate_norms(model, (prepare(part, **self.input) for part in faces))
+        return model
+
     def _validate(self) -> dict[str, float]:
+        self.settled = self._settle()
         loss = correct = 0.0
         batches = (torch.split(part, 256) for part in (self.val_images, self.val_targets))
         for images, targets in zip(*batches, strict=True):
-            logits = self.step.predict(prepare(images, **self.input))
+            logits = self.step.predict(self.settled, prepare(images, **self.input))
             loss += float(nn.functional.cross_entropy(logits, targets, reduction="sum"))
             correct += int((logits.argmax(dim=1) == targets).sum())
         n = len(self.val_targets)
@@ -223,7 +235,7 @@ class Trainer:
             return
         # the checkpoint comes last: an epoch whose files are incomplete is done again
         if best:
-            save_pretrained(self.step.averaged, self.folder, self._provenance(record))
+            save_pretrained(self.settled, self.folder, self._provenance(record))
         append_log(self.folder, record)
         save_checkpoint(self.folder, self.config, self.epoch, self._state())
 

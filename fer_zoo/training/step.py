@@ -107,11 +107,10 @@ class TrainingStep:
         return loss, correct
 
     @torch.no_grad()
-    def predict(self, x: Tensor) -> Tensor:
-        """Returns the float32 logits (N, num_classes) of the averaged weights, in eval mode."""
-        self.averaged.eval()
+    def predict(self, model: nn.Module, x: Tensor) -> Tensor:
+        """Returns a model's logits (N, num_classes), computed as in training, in float32."""
         with self._autocast():
-            logits: Tensor = self.averaged(x.contiguous(memory_format=self.memory_format))
+            logits: Tensor = model(x.contiguous(memory_format=self.memory_format))
         return logits.float()
 
     def _autocast(self) -> torch.autocast:
