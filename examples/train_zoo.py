@@ -1,9 +1,10 @@
 """Trains every model that has a recipe, one after the other.
 
 Each run is a folder named like its recipe. Stopped at any moment, the same command goes on where it
-was, and skips what is finished. Recipes called NAME_first come before all others: NAME goes on from
-their weights, and the transformers and DACL take their stem from resnet18_first's; vgg_ferplus goes
-on from vgg. Where such a run is not there, with --only, they start from the weights in the package.
+was, and skips what is finished. Recipes called NAME_first come before all others, and NAME_second
+next: each cycle goes on from the one before it, and the transformers and DACL take their stem from
+resnet18_first's; vgg_ferplus goes on from vgg. Where such a run is not there, with --only, they
+start from the weights in the package.
 
     python examples/train_zoo.py DATA runs --time-limit 120
 """
@@ -16,17 +17,29 @@ from pathlib import Path
 import fer_zoo
 from fer_zoo.training import list_recipes, load_config
 
+CYCLES = ("_first", "_second")  # what recipes before the last of a model end with
+
+
+def cycle(recipe: str) -> int:
+    """Returns how many cycles come before a recipe's."""
+    return next((i for i, end in enumerate(CYCLES) if recipe.endswith(end)), len(CYCLES))
+
 
 def starts(recipe: str, out: Path) -> dict[str, str]:
     """Returns the settings that let a recipe go on from runs that lie beside its own."""
     config = load_config(recipe)
-    other = config.pretrained != recipe  # a finished model, not this one's first cycle
+    earlier = [f"{config.pretrained}{end}" for end in reversed(CYCLES[: cycle(recipe)])]
+    own = config.pretrained == config.model  # not the finished weights of another recipe
     runs = {
-        "pretrained": out / (config.pretrained if other else f"{recipe}_first"),
-        "pretrained_stem": out / f"{config.pretrained_stem}_first",
+        "pretrained": earlier if own else [config.pretrained],
+        "pretrained_stem": [f"{config.pretrained_stem}_first"],
     }
-    there = {key for key, run in runs.items() if (run / "model.safetensors").is_file()}
-    return {key: str(runs[key]) for key in there if getattr(config, key)}
+    there = {
+        key: [out / name for name in names if (out / name / "model.safetensors").is_file()]
+        for key, names in runs.items()
+        if getattr(config, key)
+    }
+    return {key: str(found[0]) for key, found in there.items() if found}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -40,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--time-limit", type=float, metavar="MIN", help="minutes for all of it")
     args = parser.parse_args(argv)
 
-    recipes = sorted(args.only or list_recipes(), key=lambda name: not name.endswith("_first"))
+    recipes = sorted(args.only or list_recipes(), key=cycle)
     deadline = None if args.time_limit is None else time.monotonic() + 60 * args.time_limit
     for recipe in recipes:
         folder = args.out / recipe

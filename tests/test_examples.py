@@ -85,13 +85,17 @@ def test_train_zoo_goes_on_from_the_first_cycles_beside(synthetic_root, tmp_path
     first = fer_zoo.create_model("resnet18")
     save_pretrained(first, tmp_path / "resnet18_first")
     run("train_zoo", *settings, "--only", "resnet18", "transfer", "vgg")
-    save_pretrained(fer_zoo.create_model("vgg"), tmp_path / "vgg_first")
+    for name in ("vgg", "resnet50"):
+        save_pretrained(fer_zoo.create_model(name), tmp_path / f"{name}_first")
+    run("train_zoo", *settings, "--only", "resnet50", "resnet50_second")
     run("train_zoo", *settings, "--only", "vgg_ferplus")
     started = {
-        name: json.loads((tmp_path / name / "config.json").read_text())["recipe"]
-        for name in ("resnet18", "transfer", "vgg", "vgg_ferplus")
+        file.parent.name: json.loads(file.read_text()).get("recipe")
+        for file in tmp_path.glob("*/config.json")
     }
     assert started["resnet18"]["pretrained"] == str(tmp_path / "resnet18_first")
+    assert started["resnet50_second"]["pretrained"] == str(tmp_path / "resnet50_first")
+    assert started["resnet50"]["pretrained"] == str(tmp_path / "resnet50_second")  # the later one
     assert started["transfer"]["pretrained_stem"] == str(tmp_path / "resnet18_first")
     assert started["vgg"]["pretrained"] == "vgg"  # no run to go on from: the package's weights
     assert started["vgg_ferplus"]["pretrained"] == str(tmp_path / "vgg")  # the finished one

@@ -394,7 +394,7 @@ def test_a_stem_that_does_not_fit_is_told(settings, message):
 
 def test_norm_statistics_are_those_of_plain_faces(tmp_path):
     settings = {"model_args": {"channels": (8, 8, 8, 8)}, "n": 300, "epochs": 1}
-    run(tmp_path / "running", **settings)
+    run(tmp_path / "running", **settings, norm_faces=0)
     run(tmp_path / "plain", **settings, norm_faces=270)
     ends = [
         torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("running", "plain")
@@ -508,6 +508,16 @@ def test_batches_are_a_function_of_seed_and_epoch():
     first, again, later = (next(batches.epoch(e)).images for e in (3, 3, 4))
     assert torch.equal(first, again) and not torch.equal(first, later)
     assert first.shape == (16, 1, 32, 32)
+
+
+def test_a_sample_is_always_the_same_and_never_in_crumbs():
+    batches = Batches(faces(600), load_config(**FAST), CPU, (1, 48, 48), (0.5,), (0.25,))
+    for n, sizes in ((270, [135, 135]), (513, [171, 171, 171]), (9000, [200, 200, 200])):
+        parts = batches.sample(n)
+        assert [len(part) for part in parts] == sizes and parts[0].dtype == torch.uint8
+        assert torch.equal(torch.cat(parts), torch.cat(batches.sample(n)))
+    every, own = torch.cat(batches.sample(600)).flatten(1), faces(600).images.flatten(1)
+    assert torch.equal(every.unique(dim=0), own.unique(dim=0))
 
 
 def test_two_processes_share_what_one_would_draw():

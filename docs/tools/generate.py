@@ -356,10 +356,16 @@ def run_lines(run: dict[str, Any]) -> list[str]:
     training, recipe = run["training"], run["recipe"]
     versions = ", ".join(f"{k} {v}" for k, v in training["versions"].items())
     kind = "bfloat16" if training["bfloat16"] else "float32"
+    later = training.get("norms_afterwards")
+    norms = [
+        f"The statistics of its batch norms were taken after the run, from {later} of these faces",
+        "as they are; the epoch was chosen without. In training `norm_faces` does it.",
+    ]
     return [
         f"Best epoch {training['epochs']} of {recipe['epochs']}, after "
         f"{training['hours']:.2f} hours on {training['hardware']}, {kind}, seed {recipe['seed']},",
         f"{versions}. Accuracy on PublicTest: {percent(run['metrics']['val'])} %.",
+        *(norms if later else []),
         f"Command: `{train_command(run)}`",
         "",
         "```toml",
@@ -394,9 +400,10 @@ def measured(name: str) -> str:
     """
     path, record = RECIPES / f"{recipe_of(name)}.toml", weights_record(f"fer_{name}") or {}
     training, epochs = record["training"], record["recipe"]["epochs"]
+    later = ", norms' statistics taken afterwards" if "norms_afterwards" in training else ""
     line = (
         f"# Measured: best epoch {training['epochs']} of {epochs} after {training['hours']:.2f} h "
-        f"on {training['hardware']}; {percent(result_of(name)['metrics'])} % on PublicTest."
+        f"on {training['hardware']}; {percent(result_of(name)['metrics'])} % on PublicTest{later}."
     )
     return re.sub(r"^# Measured:.*$", line, path.read_text(), flags=re.MULTILINE)
 

@@ -119,10 +119,18 @@ class Batches:
         return torch.multinomial(weights[self.labels], n, replacement=True, generator=generator)
 
     def sample(self, n: int) -> tuple[Tensor, ...]:
-        """Returns n faces as they are stored, always the same, as uint8 batches (N, H, W)."""
+        """Returns n faces as they are stored, or all there are, always the same ones.
+
+        Args:
+            n: How many.
+
+        Returns:
+            uint8 faces (N, H, W) in batches of at most 256, whose sizes differ by one at most.
+        """
         generator = torch.Generator().manual_seed(self.config.seed)
         chosen = torch.randperm(len(self.labels), generator=generator)[:n]
-        return self.images[chosen.to(self.images.device)].chunk(math.ceil(n / 256))
+        faces = self.images[chosen.to(self.images.device)]
+        return faces.tensor_split(math.ceil(len(chosen) / 256))
 
     def mix(self, batch: Batch) -> Batch:
         """Blends pairs of faces and, in the same proportion, all that is known of them."""

@@ -57,7 +57,7 @@ class TrainConfig:
     norm_faces: int = _doc(
         0,
         "training faces, not augmented, that the statistics of batch norms are taken from before "
-        "validation; 0 keeps the running ones",
+        "validation; 0 keeps the running ones, and so does freeze",
     )
     mixup: float = _doc(0.0, "mixup alpha; 0 does not mix")
     center_loss: float = _doc(0.0, "weight of the attentive center loss")

@@ -102,6 +102,7 @@ class Trainer:
                 self.teacher = teacher
             else:
                 self.step.teacher = teacher
+        self.settled: Any = model  # what the last validation judged
         self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
         self.records: list[dict[str, Any]] = []
 
@@ -207,7 +208,7 @@ class Trainer:
     def _settle(self) -> Any:
         """Returns the model as it would be published now, in eval mode."""
         model = self.step.averaged.eval()
-        if self.config.norm_faces:
+        if self.config.norm_faces and not self.config.freeze:
             model = copy.deepcopy(model)  # training goes on with its own statistics
             faces = self.batches.sample(self.config.norm_faces)
             reestimate_norms(model, (prepare(part, **self.input) for part in faces))
