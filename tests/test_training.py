@@ -2,8 +2,10 @@ import contextlib
 import dataclasses
 import json
 import os
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -411,6 +413,23 @@ def test_norm_statistics_are_those_of_plain_faces(tmp_path):
     predict_logits(model, faces(300).images[chosen], batch_size=135)
     means = torch.stack([x.mean((0, 2, 3)) for x in stem]).mean(0)
     assert torch.allclose(model.bn1.running_mean, means, atol=1e-4)
+
+
+def test_publishing_takes_norm_statistics_as_training_does(tmp_path, monkeypatch):
+    settings = {"model_args": {"channels": (8, 8, 8, 8)}, "n": 300, "epochs": 1}
+    for name, norm_faces in (("without", 0), ("with", 270)):
+        run(tmp_path / name, **settings, norm_faces=norm_faces)
+    tools = Path(__file__).parents[1] / "docs" / "tools"
+    monkeypatch.syspath_prepend(str(tools))
+    settle = runpy.run_path(str(tools / "publish.py"))["settle"]
+    settle(str(tmp_path / "without"), (faces(300), faces(14, seed=1)), 270, tmp_path / "after")
+    after = weights(tmp_path / "after")
+    before = weights(tmp_path / "without")["bn1.running_mean"]
+    assert not torch.allclose(after["bn1.running_mean"], before, atol=1e-2)
+    for key, value in weights(tmp_path / "with").items():
+        assert torch.allclose(after[key].float(), value.float(), rtol=1e-3, atol=1e-3), key
+    config = json.loads((tmp_path / "after" / "config.json").read_text())
+    assert config["recipe"]["norm_faces"] == config["training"]["norms_afterwards"] == 270
 
 
 def test_norm_statistics_leave_all_else_alone():

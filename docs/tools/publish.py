@@ -22,6 +22,7 @@ import generate
 import torch
 
 from fer_zoo.cli import main as fer_zoo_command
+from fer_zoo.data import FaceDataset
 from fer_zoo.data.augment import prepare
 from fer_zoo.errors import FerZooError
 from fer_zoo.inference import provenance
@@ -63,12 +64,14 @@ def publish(run: Path, name: str, data: str) -> None:
     generate.main()
 
 
-def settle(run: str, data: str, norm_faces: int, out: Path) -> None:
+def settle(
+    run: str, data: str | tuple[FaceDataset, FaceDataset], norm_faces: int, out: Path
+) -> None:
     """Writes a run anew, with the statistics of its batch norms taken from plain training faces.
 
     Args:
         run: A folder that training wrote, or the name of weights.
-        data: FER-2013, in any layout.
+        data: FER-2013, in any layout, or its training and validation faces.
         norm_faces: How many faces, as in the recipe.
         out: The folder to write.
     """
