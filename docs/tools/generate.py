@@ -358,8 +358,8 @@ def run_lines(run: dict[str, Any]) -> list[str]:
     kind = "bfloat16" if training["bfloat16"] else "float32"
     later = training.get("norms_afterwards")
     norms = [
-        f"The statistics of its batch norms were taken after the run, from {later} of these faces",
-        "as they are; the epoch was chosen without. In training `norm_faces` does it.",
+        f"The statistics of its batch norms were taken after the run, from {later} training faces",
+        "without augmentation; the epoch was chosen before. In training `norm_faces` does it.",
     ]
     return [
         f"Best epoch {training['epochs']} of {recipe['epochs']}, after "
