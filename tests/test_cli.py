@@ -3,7 +3,6 @@ import csv
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -219,30 +218,21 @@ def test_predict_csv_and_table_agree(album, run_folder, capsys):
         assert f"{row['label']} {100 * float(row['probability']):.1f} %" in line
 
 
-def as_rows(table):
-    """The cells of a csv, numbers as numbers."""
-
-    def value(cell):
-        return float(cell) if re.fullmatch(r"\d+\.\d+", cell) else cell
-
-    return [[value(cell) for cell in row] for row in csv.reader(io.StringIO(table))]
-
-
 def test_predict_writes_a_table_and_goes_on_with_it(album, run_folder, tmp_path, capsys):
     table = tmp_path / "new" / "faces.csv"
     command = ["predict", "--model", run_folder, str(album), "--csv", str(table)]
+    command += ["--batch-size", "1"]  # in other company a face rounds otherwise
     assert main(command) == 1
     assert "deep/bad.png" in capsys.readouterr().err
     whole = table.read_text()
     rows = list(csv.DictReader(io.StringIO(whole)))
     assert len(rows) == 5 and {row["label"] for row in rows} <= set(FER2013_LABELS)
-    rounded = [[pytest.approx(cell, abs=2e-6) for cell in row] for row in as_rows(whole)]
     assert main(command) == 2  # it is not overwritten
     assert "--resume" in capsys.readouterr().err and table.read_text() == whole
     for cut in (0, 9, len(whole.splitlines()[0]) + 1, len(whole) // 2, len(whole) - 1, len(whole)):
         table.write_text(whole[:cut])
         assert main([*command, "--resume"]) == 1
-        assert as_rows(table.read_text()) == rounded  # other batches round otherwise
+        assert table.read_text() == whole
         assert "deep/bad.png" in capsys.readouterr().err  # what failed is tried again
     table.unlink()
     assert main([*command, "--resume"]) == 1 and table.read_text() == whole

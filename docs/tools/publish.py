@@ -23,7 +23,6 @@ import torch
 
 from fer_zoo.cli import main as fer_zoo_command
 from fer_zoo.data import FaceDataset
-from fer_zoo.data.augment import prepare
 from fer_zoo.errors import FerZooError
 from fer_zoo.inference import provenance
 from fer_zoo.models import create_model
@@ -79,10 +78,9 @@ def settle(
     known = provenance(model)
     config = load_config(**{**known["recipe"], "norm_faces": norm_faces})
     cfg = model.pretrained_cfg
-    size, mean, std = cfg["input_size"], cfg["mean"], cfg["std"]
-    here = World(0, 1, torch.device("cpu"))
-    faces = Batches(open_data(data, config)[0], config, here, size, mean, std).sample(norm_faces)
-    reestimate_norms(model, (prepare(part, size[-1], mean, std) for part in faces))
+    train_set, here = open_data(data, config)[0], World(0, 1, torch.device("cpu"))
+    batches = Batches(train_set, config, here, cfg["input_size"], cfg["mean"], cfg["std"])
+    reestimate_norms(model, batches.plain(norm_faces))
     training = {**known["training"], "norms_afterwards": norm_faces}
     save_pretrained(model, out, {"recipe": dataclasses.asdict(config), "training": training})
 

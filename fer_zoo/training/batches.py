@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from timm.data import Mixup
 from torch import Tensor
 
+from fer_zoo.data.augment import prepare
 from fer_zoo.data.faces import FaceDataset
 from fer_zoo.data.ferplus import FERPlus, draw_labels, ferplus_targets
 from fer_zoo.errors import ConfigError, DataError
@@ -131,6 +132,11 @@ class Batches:
         chosen = torch.randperm(len(self.labels), generator=generator)[:n]
         faces = self.images[chosen.to(self.images.device)]
         return faces.tensor_split(math.ceil(len(chosen) / 256))
+
+    def plain(self, n: int) -> Iterator[Tensor]:
+        """Yields these faces as the model's input, as validation sees faces."""
+        for faces in self.sample(n):
+            yield prepare(faces, self.native, self.mean, self.std)
 
     def mix(self, batch: Batch) -> Batch:
         """Blends pairs of faces and, in the same proportion, all that is known of them."""

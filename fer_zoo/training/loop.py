@@ -210,8 +210,7 @@ class Trainer:
         model = self.step.averaged.eval()
         if self.config.norm_faces and not self.config.freeze:
             model = copy.deepcopy(model)  # training goes on with its own statistics
-            faces = self.batches.sample(self.config.norm_faces)
-            reestimate_norms(model, (prepare(part, **self.input) for part in faces))
+            reestimate_norms(model, self.batches.plain(self.config.norm_faces))
         return model
 
     def _validate(self) -> dict[str, float]:
