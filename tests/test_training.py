@@ -3,6 +3,7 @@ import dataclasses
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ from fer_zoo.training.distributed import World
 from fer_zoo.training.norms import reestimate_norms
 from fer_zoo.training.objective import Batch, Objective
 from fer_zoo.training.optimizer import build_optimizer
-from fer_zoo.training.start import starting_model
+from fer_zoo.training.start import starting_model, weights_to_keep
 from fer_zoo.training.step import TrainingStep
 from fer_zoo.training.teacher import Teacher
 
@@ -415,21 +416,31 @@ def test_norm_statistics_are_those_of_plain_faces(tmp_path):
     assert torch.allclose(model.bn1.running_mean, means, atol=1e-4)
 
 
-def test_publishing_takes_norm_statistics_as_training_does(tmp_path, monkeypatch):
-    settings = {"model_args": {"channels": (8, 8, 8, 8)}, "n": 300, "epochs": 1}
-    for name, norm_faces in (("without", 0), ("with", 270)):
-        run(tmp_path / name, **settings, norm_faces=norm_faces)
+@pytest.mark.parametrize(
+    ("settings", "changed"),
+    [({"norm_faces": 270}, "bn1.running_mean"), ({"keep_start": 0.5}, "conv1.weight")],
+)
+def test_publishing_settles_a_run_as_training_does(tmp_path, monkeypatch, settings, changed):
+    usual = {"model_args": {"channels": (8, 8, 8, 8)}, "n": 300, "epochs": 1, "lr": 0.05}
+    run(tmp_path / "start", **usual)
+    usual |= {"pretrained": str(tmp_path / "start"), "norm_faces": 0}
+    if "keep_start" in settings:  # then the run has taken the statistics already
+        usual["norm_faces"] = 270
+    run(tmp_path / "without", **usual)
+    run(tmp_path / "with", **{**usual, **settings})
     tools = Path(__file__).parents[1] / "docs" / "tools"
     monkeypatch.syspath_prepend(str(tools))
     settle = runpy.run_path(str(tools / "publish.py"))["settle"]
-    settle(str(tmp_path / "without"), (faces(300), faces(14, seed=1)), 270, tmp_path / "after")
-    after = weights(tmp_path / "after")
-    before = weights(tmp_path / "without")["bn1.running_mean"]
-    assert not torch.allclose(after["bn1.running_mean"], before, atol=1e-2)
+    data = (faces(300), faces(14, seed=1))
+    settle(str(tmp_path / "without"), data, tmp_path / "after", **settings)
+    before, after = weights(tmp_path / "without"), weights(tmp_path / "after")
+    assert not torch.allclose(after[changed], before[changed], atol=1e-2)
     for key, value in weights(tmp_path / "with").items():
-        assert torch.allclose(after[key].float(), value.float(), rtol=1e-3, atol=1e-3), key
+        if value.is_floating_point():  # norms that are settled twice count batches twice
+            assert torch.allclose(after[key].float(), value, rtol=1e-3, atol=1e-3), key
     config = json.loads((tmp_path / "after" / "config.json").read_text())
-    assert config["recipe"]["norm_faces"] == config["training"]["norms_afterwards"] == 270
+    [(name, value)] = settings.items()
+    assert config["recipe"][name] == config["training"][f"{name}_afterwards"] == value
 
 
 def test_norm_statistics_leave_all_else_alone():
@@ -442,6 +453,52 @@ def test_norm_statistics_leave_all_else_alone():
     assert model[0].momentum == 0.3 and not any(m.training for m in model.modules())
     none = torch.nn.Conv2d(1, 1, 1)
     reestimate_norms(none, iter(lambda: pytest.fail("a model without norms needs no faces"), None))
+
+
+def test_weights_keep_a_share_of_what_they_started_from(tmp_path):
+    settings = {"model_args": {"channels": (8, 8, 8, 8)}, "epochs": 1}
+    settings |= {"ema_decay": 0.0, "norm_faces": 0}
+    run(tmp_path / "start", **settings, lr=0.05)
+    settings["pretrained"] = str(tmp_path / "start")
+    run(tmp_path / "all", **settings)
+    run(tmp_path / "kept", **settings, keep_start=0.25)
+    ends = [
+        torch.load(tmp_path / name / "last.pt", weights_only=True)["objective"]
+        for name in ("all", "kept")
+    ]
+    assert equal(*ends)  # training itself does not notice
+    start, new, kept = (weights(tmp_path / name) for name in ("start", "all", "kept"))
+    assert not torch.allclose(new["conv1.weight"], start["conv1.weight"], atol=1e-3)
+    for key, value in kept.items():
+        expected = new[key] if value.dtype == torch.long else 0.25 * start[key] + 0.75 * new[key]
+        torch.testing.assert_close(value, expected)
+
+
+def test_a_classifier_of_new_classes_keeps_nothing(tmp_path):
+    settings = {"model_args": {"channels": (8, 8, 8, 8)}}
+    run(tmp_path / "start", **settings, epochs=1)
+    config = load_config(model="resnet18", pretrained=str(tmp_path / "start"), keep_start=0.5)
+    for classes, alike in ((FER2013_LABELS, True), (FER2013_LABELS[::-1], False)):
+        model = starting_model(config, classes)
+        kept = weights_to_keep(config, model, classes)
+        assert ("fc.weight" in kept) is alike and "conv1.weight" in kept
+
+
+def test_a_resumed_run_keeps_what_it_started_from(tmp_path):
+    settings = {"model_args": {"channels": (8, 8, 8, 8)}}
+    run(tmp_path / "start", **settings, epochs=1)
+    settings |= {"pretrained": str(tmp_path / "start"), "keep_start": 0.5, "norm_faces": 16}
+    run(tmp_path / "whole", **settings)
+    config = load_config("resnet18", **{**FAST, **settings})
+    (tmp_path / "broken").mkdir()
+    trainer = Trainer(config, faces(), faces(14, seed=1), tmp_path / "broken", CPU)
+    record = trainer._train_epoch(float("inf"))
+    trainer._finish_epoch({**record, **trainer._validate(), "seconds": 1.0})
+    shutil.rmtree(tmp_path / "start")
+    run(tmp_path / "start", model_args=settings["model_args"], epochs=1, seed=1)  # other weights
+    assert train(None, (faces(), faces(14, seed=1)), tmp_path / "broken", resume=True).finished
+    assert equal(weights(tmp_path / "broken"), weights(tmp_path / "whole"))
+    assert without_times(records(tmp_path / "broken")) == without_times(records(tmp_path / "whole"))
 
 
 def test_distillation_alone_learns_the_teacher_and_no_label(tmp_path):
@@ -734,6 +791,8 @@ def test_recipes_load_and_flags_override():
         ({"epochs": "ten"}, "type int"),
         ({"epochs": 0}, "1 or more"),
         ({"norm_faces": 1}, "0, or 2 or more"),
+        ({"keep_start": 0.5}, "name them as pretrained, or set 0"),
+        ({"keep_start": 1.5, "pretrained": "dacl"}, "from 0 to 1"),
         ({"mixup": 0.2, "center_loss": 0.01}, "set one to 0"),
         ({"precision": "half"}, "bfloat16"),
         ({"img_sizes": [[0, 16]]}, "32"),

@@ -356,16 +356,22 @@ def run_lines(run: dict[str, Any]) -> list[str]:
     training, recipe = run["training"], run["recipe"]
     versions = ", ".join(f"{k} {v}" for k, v in training["versions"].items())
     kind = "bfloat16" if training["bfloat16"] else "float32"
-    later = training.get("norms_afterwards")
-    norms = [
-        f"The statistics of its batch norms were taken after the run, from {later} training faces",
-        "without augmentation; the epoch was chosen before. In training `norm_faces` does it.",
-    ]
+    later = []
+    if n := training.get("norm_faces_afterwards"):
+        later += [
+            f"The statistics of its batch norms were taken after the run, from {n} training faces",
+            "without augmentation; the epoch was chosen before. In training `norm_faces` does it.",
+        ]
+    if share := training.get("keep_start_afterwards"):
+        later += [
+            "After the run its weights were averaged with those that it started from, which have a",
+            f"share of {share}; the epoch was chosen before. In training `keep_start` does it.",
+        ]
     return [
         f"Best epoch {training['epochs']} of {recipe['epochs']}, after "
         f"{training['hours']:.2f} hours on {training['hardware']}, {kind}, seed {recipe['seed']},",
         f"{versions}. Accuracy on PublicTest: {percent(run['metrics']['val'])} %.",
-        *(norms if later else []),
+        *later,
         f"Command: `{train_command(run)}`",
         "",
         "```toml",
@@ -400,7 +406,11 @@ def measured(name: str) -> str:
     """
     path, record = RECIPES / f"{recipe_of(name)}.toml", weights_record(f"fer_{name}") or {}
     training, epochs = record["training"], record["recipe"]["epochs"]
-    later = ", norms' statistics taken afterwards" if "norms_afterwards" in training else ""
+    words = {
+        "norm_faces": ", norms' statistics taken afterwards",
+        "keep_start": ", averaged with its start afterwards",
+    }
+    later = "".join(text for name, text in words.items() if f"{name}_afterwards" in training)
     line = (
         f"# Measured: best epoch {training['epochs']} of {epochs} after {training['hours']:.2f} h "
         f"on {training['hardware']}; {percent(result_of(name)['metrics'])} % on PublicTest{later}."

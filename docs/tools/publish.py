@@ -5,8 +5,9 @@ there, puts the figures on record, and renews golden outputs, tables and model c
 
     python docs/tools/publish.py runs/dacl dacl.fer2013 --data fer2013.csv
 
-A run that was trained without ``norm_faces`` gets with ``--norm-faces 8192`` what the setting would
-have given its best epoch; instead of a run, the name of shipped weights can be given.
+A run that was trained without ``norm_faces`` or ``keep_start`` gets with ``--norm-faces 8192`` or
+``--keep-start 0.5`` what the setting would have given its best epoch; instead of a run, the name of
+shipped weights can be given.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from fer_zoo.training import load_config, open_data
 from fer_zoo.training.batches import Batches
 from fer_zoo.training.distributed import World
 from fer_zoo.training.norms import reestimate_norms
+from fer_zoo.training.start import move_towards, starting_model, weights_to_keep
 
 PICTURES = ("confusion.png", "reliability.png", "roc.png")
 
@@ -64,24 +66,35 @@ def publish(run: Path, name: str, data: str) -> None:
 
 
 def settle(
-    run: str, data: str | tuple[FaceDataset, FaceDataset], norm_faces: int, out: Path
+    run: str,
+    data: str | tuple[FaceDataset, FaceDataset],
+    out: Path,
+    norm_faces: int = 0,
+    keep_start: float = 0.0,
 ) -> None:
-    """Writes a run anew, with the statistics of its batch norms taken from plain training faces.
+    """Writes a run anew, as these settings would have made its best epoch.
 
     Args:
         run: A folder that training wrote, or the name of weights.
         data: FER-2013, in any layout, or its training and validation faces.
-        norm_faces: How many faces, as in the recipe.
         out: The folder to write.
+        norm_faces: How many plain training faces batch norms take their statistics from, as in the
+            recipe; 0 for as many as the run itself took.
+        keep_start: The share kept of the weights that the run started from, as in the recipe.
     """
     model: Any = create_model(run, pretrained=True).eval()
     known = provenance(model)
-    config = load_config(**{**known["recipe"], "norm_faces": norm_faces})
+    later = {"norm_faces": norm_faces, "keep_start": keep_start}
+    later = {name: value for name, value in later.items() if value}
+    config = load_config(**{**known["recipe"], **later})
+    if keep_start:
+        start = starting_model(config, model.label_names)
+        move_towards(model, weights_to_keep(config, start, model.label_names), keep_start)
     cfg = model.pretrained_cfg
     train_set, here = open_data(data, config)[0], World(0, 1, torch.device("cpu"))
     batches = Batches(train_set, config, here, cfg["input_size"], cfg["mean"], cfg["std"])
-    reestimate_norms(model, batches.plain(norm_faces))
-    training = {**known["training"], "norms_afterwards": norm_faces}
+    reestimate_norms(model, batches.plain(config.norm_faces))
+    training = {**known["training"], **{f"{name}_afterwards": v for name, v in later.items()}}
     save_pretrained(model, out, {"recipe": dataclasses.asdict(config), "training": training})
 
 
@@ -91,11 +104,13 @@ if __name__ == "__main__":
     parser.add_argument("name", help="architecture and tag, such as dacl.fer2013")
     parser.add_argument("--data", required=True, help="FER-2013, in any layout")
     parser.add_argument("--norm-faces", type=int, default=0, help="as in recipes, for older runs")
+    parser.add_argument("--keep-start", type=float, default=0.0, help="likewise")
     args = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as settled:
-            if args.norm_faces:
-                settle(args.run, args.data, args.norm_faces, Path(settled))
-            publish(Path(settled if args.norm_faces else args.run), args.name, args.data)
+            later = {"norm_faces": args.norm_faces, "keep_start": args.keep_start}
+            if any(later.values()):
+                settle(args.run, args.data, Path(settled), **later)
+            publish(Path(settled if any(later.values()) else args.run), args.name, args.data)
     except FerZooError as error:
         sys.exit(f"publish: {error}")

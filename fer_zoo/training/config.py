@@ -59,6 +59,9 @@ class TrainConfig:
         "training faces, not augmented, that the statistics of batch norms are taken from before "
         "validation; 0 keeps the running ones, and so does freeze",
     )
+    keep_start: float = _doc(
+        0.0, "share that the weights of pretrained keep in the validated ones; 0 keeps none"
+    )
     mixup: float = _doc(0.0, "mixup alpha; 0 does not mix")
     center_loss: float = _doc(0.0, "weight of the attentive center loss")
     ferplus: float = _doc(0.0, "weight of a second head on the FER+ votes, beside labels = fer2013")
@@ -92,6 +95,8 @@ class TrainConfig:
             raise ConfigError("mixup blends labels, and the center loss needs one: set one to 0")
         if self.pretrained and self.pretrained_stem:
             raise ConfigError("pretrained fills the stem too: set it or pretrained_stem, not both")
+        if self.keep_start and not self.pretrained:
+            raise ConfigError("keep_start needs weights to keep: name them as pretrained, or set 0")
         if self.epochs < 1 or self.batch_size < 2 or self.accumulate < 1:
             raise ConfigError("epochs and accumulate must be 1 or more, batch_size 2 or more")
         if self.norm_faces < 0 or self.norm_faces == 1:
@@ -100,7 +105,7 @@ class TrainConfig:
             raise ConfigError(f"batch_size {self.batch_size} must divide by {self.accumulate=}")
         if self.mixup and self.batch_size % 2:
             raise ConfigError(f"mixup blends pairs: batch_size {self.batch_size} must be even")
-        for name in ("label_smoothing", "ema_decay", "distillation", "flip", "erase"):
+        for name in ("label_smoothing", "ema_decay", "keep_start", "distillation", "flip", "erase"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
         _one_of("precision", self.precision, ("auto", "bfloat16", "float32"))

@@ -33,7 +33,7 @@ from fer_zoo.training.distributed import World
 from fer_zoo.training.hardware import describe_hardware, versions
 from fer_zoo.training.norms import reestimate_norms
 from fer_zoo.training.objective import class_weights
-from fer_zoo.training.start import starting_model
+from fer_zoo.training.start import move_towards, starting_model, weights_to_keep
 from fer_zoo.training.step import TrainingStep
 from fer_zoo.training.teacher import Teacher
 
@@ -85,6 +85,7 @@ class Trainer:
         seed_everything(config, -1, 0)  # all processes start from the same weights
         model: Any = starting_model(config, train_set.label_names)
         model.to(world.device)
+        self.start = weights_to_keep(config, model, train_set.label_names)
         cfg = model.pretrained_cfg
         self.input = {"img_size": cfg["input_size"][-1], "mean": cfg["mean"], "std": cfg["std"]}
         self.batches = Batches(train_set, config, world, cfg["input_size"], cfg["mean"], cfg["std"])
@@ -147,7 +148,8 @@ class Trainer:
         """Returns what the folder will grow by, at most: old and new files lie side by side."""
         files = (self.folder / name for name in (CHECKPOINT_NAME, WEIGHTS_NAME))
         there = sum(file.stat().st_size for file in files if file.is_file())
-        return 2 * self.step.nbytes() - there
+        start = sum(tensor.nbytes for tensor in self.start.values())
+        return 2 * (self.step.nbytes() + start) - there
 
     def _train_epoch(self, deadline: float) -> dict[str, Any] | None:
         """Returns the epoch's record; None if the deadline passed on the way."""
@@ -207,10 +209,13 @@ class Trainer:
 
     def _settle(self) -> Any:
         """Returns the model as it would be published now, in eval mode."""
-        model = self.step.averaged.eval()
-        if self.config.norm_faces and not self.config.freeze:
-            model = copy.deepcopy(model)  # training goes on with its own statistics
-            reestimate_norms(model, self.batches.plain(self.config.norm_faces))
+        model, config = self.step.averaged.eval(), self.config
+        plain_norms = config.norm_faces and not config.freeze
+        if self.start or plain_norms:
+            model = copy.deepcopy(model)  # training goes on with its own
+        move_towards(model, self.start, config.keep_start)
+        if plain_norms:
+            reestimate_norms(model, self.batches.plain(config.norm_faces))
         return model
 
     def _validate(self) -> dict[str, float]:
@@ -260,6 +265,7 @@ class Trainer:
     def _state(self) -> dict[str, Any]:
         return {
             **self.step.state_dict(),
+            "start": self.start,
             "seconds": self.seconds,
             "best_epoch": self.best_epoch,
             "best_accuracy": self.best_accuracy,
@@ -275,6 +281,8 @@ class Trainer:
         saved = load_checkpoint(self.folder)
         check_same_config(self.folder, saved["config"], self.config)
         self.step.load_state_dict(saved)
+        start = saved.get("start", self.start)
+        self.start = {name: tensor.to(self.world.device) for name, tensor in start.items()}
         self.epoch, self.seconds = saved["epoch"], saved["seconds"]
         self.best_epoch, self.best_accuracy = saved["best_epoch"], saved["best_accuracy"]
         if self.world.is_main:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from fer_zoo.errors import ConfigError
+from fer_zoo.labels import canonical_label
 from fer_zoo.models import create_model
 from fer_zoo.training.config import TrainConfig
 
@@ -43,6 +45,45 @@ def starting_model(config: TrainConfig, label_names: Sequence[str]) -> nn.Module
     return model  # type: ignore[no-any-return]
 
 
+def weights_to_keep(
+    config: TrainConfig, model: Any, label_names: Sequence[str]
+) -> dict[str, Tensor]:
+    """Copies the weights that ``keep_start`` keeps a share of.
+
+    These are all of them, and the statistics of batch norms; but without the classifier where the
+    classes are others than those it was trained on.
+
+    Args:
+        config: The recipe.
+        model: Its model as :func:`starting_model` returned it.
+        label_names: Names of the classes to learn.
+    """
+    if not config.keep_start:
+        return {}
+    kept = {k: v.clone() for k, v in model.state_dict().items() if v.is_floating_point()}
+    trained: Any = create_model(config.pretrained, device="meta")
+    if _canonical(trained.label_names) != _canonical(label_names):
+        classifier = model.get_classifier(name_only=True)
+        kept = {k: v for k, v in kept.items() if not k.startswith(f"{classifier}.")}
+    return kept
+
+
+@torch.no_grad()
+def move_towards(model: nn.Module, weights: dict[str, Tensor], share: float) -> None:
+    """Averages a model's weights, in place, with others of the same names.
+
+    Wortsman et al. 2022, arXiv:2109.01903, equation 1, with 1 - ``share`` as their alpha.
+
+    Args:
+        model: The model to change.
+        weights: The other weights; what they do not name stays.
+        share: How much of them the result has, in [0, 1].
+    """
+    for name, tensor in model.state_dict().items():
+        if name in weights:
+            tensor.lerp_(weights[name], share)
+
+
 def architecture_of(name: str) -> str:
     """Returns which model weights belong to.
 
@@ -51,6 +92,10 @@ def architecture_of(name: str) -> str:
     """
     model: Any = create_model(name, device="meta")
     return str(model.pretrained_cfg["architecture"]).removeprefix("fer_")
+
+
+def _canonical(names: Sequence[str]) -> list[str]:
+    return [canonical_label(name) for name in names]
 
 
 def _start_stem(model: Any, config: TrainConfig) -> None:
@@ -71,4 +116,4 @@ def _start_stem(model: Any, config: TrainConfig) -> None:
     stem.load_state_dict({k: source[k] for k in own}, strict=False)
 
 
-__all__ = ["architecture_of", "starting_model"]
+__all__ = ["architecture_of", "move_towards", "starting_model", "weights_to_keep"]
