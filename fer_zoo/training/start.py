@@ -46,26 +46,27 @@ def starting_model(config: TrainConfig, label_names: Sequence[str]) -> nn.Module
 
 
 def weights_to_keep(
-    config: TrainConfig, model: Any, label_names: Sequence[str]
+    config: TrainConfig, model: nn.Module, label_names: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Copies the weights that ``keep_start`` keeps a share of.
-
-    These are all of them, and the statistics of batch norms; but without the classifier where the
-    classes are others than those it was trained on.
+    """Copies the weights and norms' statistics that ``keep_start`` keeps a share of, if it is set.
 
     Args:
         config: The recipe.
         model: Its model as :func:`starting_model` returned it.
         label_names: Names of the classes to learn.
+
+    Raises:
+        ConfigError: If these are not the classes of the weights it started from.
     """
     if not config.keep_start:
         return {}
-    kept = {k: v.clone() for k, v in model.state_dict().items() if v.is_floating_point()}
     trained: Any = create_model(config.pretrained, device="meta")
-    if _canonical(trained.label_names) != _canonical(label_names):
-        classifier = model.get_classifier(name_only=True)
-        kept = {k: v for k, v in kept.items() if not k.startswith(f"{classifier}.")}
-    return kept
+    if not _alike(trained.label_names, label_names):
+        raise ConfigError(
+            f"keep_start averages with {config.pretrained}, whose classes are "
+            f"{', '.join(trained.label_names)}: set keep_start = 0 for others"
+        )
+    return {k: v.clone() for k, v in model.state_dict().items() if v.is_floating_point()}
 
 
 @torch.no_grad()
@@ -94,8 +95,8 @@ def architecture_of(name: str) -> str:
     return str(model.pretrained_cfg["architecture"]).removeprefix("fer_")
 
 
-def _canonical(names: Sequence[str]) -> list[str]:
-    return [canonical_label(name) for name in names]
+def _alike(names: Sequence[str], others: Sequence[str]) -> bool:
+    return [canonical_label(name) for name in names] == [canonical_label(name) for name in others]
 
 
 def _start_stem(model: Any, config: TrainConfig) -> None:
