@@ -1,5 +1,6 @@
 """The weights that training starts from: random ones, a trained model's, or a trained stem's."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from fer_zoo.errors import ConfigError
 from fer_zoo.labels import canonical_label
 from fer_zoo.models import create_model
 from fer_zoo.training.config import TrainConfig
+
+_logger = logging.getLogger(__name__)
 
 #: What a ResNet without its head consists of, in :class:`fer_zoo.models.SmallFaceResNet`'s names.
 _RESNET_PARTS = ("conv1.", "bn1.", "layer")
@@ -50,22 +53,21 @@ def weights_to_keep(
 ) -> dict[str, Tensor]:
     """Copies the weights and norms' statistics that ``keep_start`` keeps a share of, if it is set.
 
+    Weights of other classes are not kept, which a warning tells: the new classifier belongs to
+    the trained body alone.
+
     Args:
         config: The recipe.
         model: Its model as :func:`starting_model` returned it.
         label_names: Names of the classes to learn.
-
-    Raises:
-        ConfigError: If these are not the classes of the weights it started from.
     """
     if not config.keep_start:
         return {}
     trained: Any = create_model(config.pretrained, device="meta")
     if not _alike(trained.label_names, label_names):
-        raise ConfigError(
-            f"keep_start averages with {config.pretrained}, whose classes are "
-            f"{', '.join(trained.label_names)}: set keep_start = 0 for others"
-        )
+        theirs = ", ".join(trained.label_names)
+        _logger.warning("keep_start left out: the classes of %s are %s", config.pretrained, theirs)
+        return {}
     return {k: v.clone() for k, v in model.state_dict().items() if v.is_floating_point()}
 
 
