@@ -441,8 +441,9 @@ def test_publishing_settles_a_run_as_training_does(tmp_path, monkeypatch, settin
     before, after = weights(tmp_path / "without"), weights(tmp_path / "after")
     assert not torch.allclose(after[changed], before[changed], atol=1e-2)
     for key, value in weights(tmp_path / "with").items():
-        if value.is_floating_point():  # norms that are settled twice count batches twice
-            assert torch.allclose(after[key].float(), value, rtol=1e-3, atol=1e-3), key
+        if "keep_start" in settings and key.endswith("num_batches_tracked"):
+            continue  # norms that are settled twice count batches twice
+        assert torch.allclose(after[key].float(), value.float(), rtol=1e-3, atol=1e-3), key
     config = json.loads((tmp_path / "after" / "config.json").read_text())
     [(name, value)] = settings.items()
     assert config["recipe"][name] == config["training"][f"{name}_afterwards"] == value

@@ -90,10 +90,11 @@ def settle(
     if keep_start:
         start = starting_model(config, model.label_names)
         move_towards(model, weights_to_keep(config, start, model.label_names), keep_start)
-    cfg = model.pretrained_cfg
-    train_set, here = open_data(data, config)[0], World(0, 1, torch.device("cpu"))
-    batches = Batches(train_set, config, here, cfg["input_size"], cfg["mean"], cfg["std"])
-    reestimate_norms(model, batches.plain(config.norm_faces))
+    if config.norm_faces and not config.freeze:
+        cfg = model.pretrained_cfg
+        train_set, here = open_data(data, config)[0], World(0, 1, torch.device("cpu"))
+        batches = Batches(train_set, config, here, cfg["input_size"], cfg["mean"], cfg["std"])
+        reestimate_norms(model, batches.plain(config.norm_faces))
     training = {**known["training"], **{f"{name}_afterwards": v for name, v in later.items()}}
     save_pretrained(model, out, {"recipe": dataclasses.asdict(config), "training": training})
 
