@@ -56,8 +56,8 @@ def faces(n=48, seed=0):
 
 
 def run(folder, model="resnet18", n=48, **settings):
-    # recipes may go on from shipped weights, and keep a share of them
-    settings = {**FAST, "pretrained": "", "keep_start": 0.0, **settings}
+    # recipes may go on from shipped weights, keep a share of them, and blend labels
+    settings = {**FAST, "pretrained": "", "keep_start": 0.0, "mixup": 0.0, **settings}
     return train(model, (faces(n), faces(14, seed=1)), folder, **settings)
 
 
@@ -109,10 +109,10 @@ def test_training_learns_and_leaves_a_model_folder(tmp_path):
 def test_resume_continues_to_the_same_bits(tmp_path):
     settings = {
         "model": "dacl", "epochs": 3, "center_loss": 0.01, "ferplus": 0.7, "ema_decay": 0.9,
-        "model_args": {"drop_rate": 0.2, "drop_path_rate": 0.1}, "mixup": 0.0,
+        "model_args": {"drop_rate": 0.2, "drop_path_rate": 0.1},
     }  # fmt: skip
     run(tmp_path / "whole", **settings)
-    config = load_config("dacl", **{**FAST, **settings}, pretrained="", keep_start=0.0)
+    config = load_config("dacl", **{**FAST, **settings}, pretrained="", keep_start=0.0, mixup=0.0)
     (tmp_path / "broken").mkdir()
     trainer = Trainer(config, faces(), faces(14, seed=1), tmp_path / "broken", CPU)
     for _ in range(2):  # two epochs, then the process is gone
@@ -401,7 +401,7 @@ def test_a_stem_that_does_not_fit_is_told(settings, message):
 
 
 def test_norm_statistics_are_those_of_plain_faces(tmp_path):
-    settings = {"model_args": {"channels": (8, 8, 8, 8)}, "n": 300, "epochs": 1}
+    settings = {"model_args": {"channels": (8, 8, 8, 8)}, "n": 300, "epochs": 1, "seed": 0}
     run(tmp_path / "running", **settings, norm_faces=0)
     run(tmp_path / "plain", **settings, norm_faces=270)
     ends = [
@@ -495,7 +495,7 @@ def test_a_resumed_run_keeps_what_it_started_from(tmp_path):
     run(tmp_path / "start", **settings, epochs=1)
     settings |= {"pretrained": str(tmp_path / "start"), "keep_start": 0.5, "norm_faces": 16}
     run(tmp_path / "whole", **settings)
-    config = load_config("resnet18", **{**FAST, **settings})
+    config = load_config("resnet18", **{**FAST, **settings}, mixup=0.0)
     (tmp_path / "broken").mkdir()
     trainer = Trainer(config, faces(), faces(14, seed=1), tmp_path / "broken", CPU)
     record = trainer._train_epoch(float("inf"))
