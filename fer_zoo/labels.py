@@ -78,6 +78,11 @@ def label_indices(names: Sequence[str], target: Sequence[str]) -> list[int]:
     return [positions[canonical_label(name)] for name in names]
 
 
+def same_label_order(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Says whether two label lists hold the same classes in the same order, in any spelling."""
+    return [canonical_label(name) for name in names] == [canonical_label(name) for name in others]
+
+
 def same_labels(names: Sequence[str], others: Sequence[str]) -> bool:
     """Says whether two label lists hold the same classes, in any order and spelling."""
     return {canonical_label(name) for name in names} == {canonical_label(name) for name in others}

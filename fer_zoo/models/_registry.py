@@ -12,7 +12,7 @@ from timm.models import split_model_name_tag
 from torch import nn
 
 from fer_zoo.errors import ConfigError, FerZooError, UnknownModelError, WeightsError
-from fer_zoo.labels import canonical_label
+from fer_zoo.labels import same_label_order
 from fer_zoo.models._build import PREFIX, is_missing
 from fer_zoo.models._surface import generic_label_names
 from fer_zoo.models._weights import CONFIG_NAME, WEIGHTS_NAME, fetch_from_hub, read_config
@@ -146,7 +146,7 @@ def create_model(
 def _rename(model: Any, names: tuple[str, ...], pretrained: bool) -> nn.Module:
     """Gives a model its class names; a pretrained classifier of other classes is replaced."""
     saved = getattr(model, "label_names", ())
-    same = [canonical_label(n) for n in names] == [canonical_label(n) for n in saved]
+    same = same_label_order(names, saved)
     # after a change of num_classes the classifier is new already, and its names are generic
     if pretrained and saved and not same and saved != generic_label_names(len(saved)):
         classifier = model.get_classifier(name_only=True)

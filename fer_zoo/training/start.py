@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_zoo.errors import ConfigError
-from fer_zoo.labels import canonical_label
+from fer_zoo.labels import same_label_order
 from fer_zoo.models import create_model
 from fer_zoo.training.config import TrainConfig
 
@@ -64,7 +64,7 @@ def weights_to_keep(
     if not config.keep_start:
         return {}
     trained: Any = create_model(config.pretrained, device="meta")
-    if not _alike(trained.label_names, label_names):
+    if not same_label_order(trained.label_names, label_names):
         theirs = ", ".join(trained.label_names)
         _logger.warning("keep_start left out: the classes of %s are %s", config.pretrained, theirs)
         return {}
@@ -95,10 +95,6 @@ def architecture_of(name: str) -> str:
     """
     model: Any = create_model(name, device="meta")
     return str(model.pretrained_cfg["architecture"]).removeprefix("fer_")
-
-
-def _alike(names: Sequence[str], others: Sequence[str]) -> bool:
-    return [canonical_label(name) for name in names] == [canonical_label(name) for name in others]
 
 
 def _start_stem(model: Any, config: TrainConfig) -> None:
