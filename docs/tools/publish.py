@@ -28,11 +28,10 @@ from fer_zoo.errors import FerZooError
 from fer_zoo.inference import provenance
 from fer_zoo.models import create_model
 from fer_zoo.publishing import embed_weights, save_pretrained
-from fer_zoo.training import load_config, open_data
+from fer_zoo.training import load_config, loop, open_data
 from fer_zoo.training.batches import Batches
 from fer_zoo.training.distributed import World
-from fer_zoo.training.norms import reestimate_norms
-from fer_zoo.training.start import move_towards, starting_model, weights_to_keep
+from fer_zoo.training.start import starting_model, weights_to_keep
 
 PICTURES = ("confusion.png", "reliability.png", "roc.png")
 
@@ -87,14 +86,15 @@ def settle(
     later = {"norm_faces": norm_faces, "keep_start": keep_start}
     later = {name: value for name, value in later.items() if value}
     config = load_config(**{**known["recipe"], **later})
+    start = {}
     if keep_start:
-        start = starting_model(config, model.label_names)
-        move_towards(model, weights_to_keep(config, start, model.label_names), keep_start)
-    if config.norm_faces and not config.freeze:
-        cfg = model.pretrained_cfg
-        train_set, here = open_data(data, config)[0], World(0, 1, torch.device("cpu"))
-        batches = Batches(train_set, config, here, cfg["input_size"], cfg["mean"], cfg["std"])
-        reestimate_norms(model, batches.plain(config.norm_faces))
+        start = weights_to_keep(
+            config, starting_model(config, model.label_names), model.label_names
+        )
+    cfg = model.pretrained_cfg
+    train_set, here = open_data(data, config)[0], World(0, 1, torch.device("cpu"))
+    batches = Batches(train_set, config, here, cfg["input_size"], cfg["mean"], cfg["std"])
+    loop.settle(model, config, start, batches)
     training = {**known["training"], **{f"{name}_afterwards": v for name, v in later.items()}}
     save_pretrained(model, out, {"recipe": dataclasses.asdict(config), "training": training})
 

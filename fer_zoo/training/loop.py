@@ -60,6 +60,22 @@ class TrainResult:
     accuracy: float
 
 
+def settle(
+    model: nn.Module, config: TrainConfig, start: dict[str, Tensor], batches: Batches
+) -> None:
+    """Makes of trained weights what a recipe validates and publishes.
+
+    Args:
+        model: The model to change, in eval mode.
+        config: The recipe.
+        start: What :func:`fer_zoo.training.start.weights_to_keep` kept of the start.
+        batches: The training faces.
+    """
+    move_towards(model, start, config.keep_start)
+    if config.norm_faces and not config.freeze:
+        reestimate_norms(model, batches.plain(config.norm_faces))
+
+
 class Trainer:
     """Trains one model on faces held in memory; see :func:`fer_zoo.train`.
 
@@ -209,13 +225,8 @@ class Trainer:
 
     def _settle(self) -> Any:
         """Returns the model as it would be published now, in eval mode."""
-        model, config = self.step.averaged.eval(), self.config
-        plain_norms = config.norm_faces and not config.freeze
-        if self.start or plain_norms:
-            model = copy.deepcopy(model)  # training goes on with its own
-        move_towards(model, self.start, config.keep_start)
-        if plain_norms:
-            reestimate_norms(model, self.batches.plain(config.norm_faces))
+        model = copy.deepcopy(self.step.averaged).eval()  # training goes on with its own
+        settle(model, self.config, self.start, self.batches)
         return model
 
     def _validate(self) -> dict[str, float]:
