@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 import fer_zoo
-from fer_zoo.detection import MtcnnDetector, crop_face
+from fer_zoo.inference.detection import MtcnnDetector, crop_face
 
 
 def attention_of(model: torch.nn.Module, face: Tensor) -> Tensor:

@@ -29,9 +29,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from fer_zoo.data.faces import targets_in_order
-from fer_zoo.evaluation import read_faces
-from fer_zoo.inference import load_model, predict_logits
+from fer_zoo.data.dataset import targets_in_order
+from fer_zoo.evaluation.evaluation import read_faces
+from fer_zoo.inference.logits import load_model, predict_logits
 
 Classify = Callable[[NDArray[np.uint8]], int]
 

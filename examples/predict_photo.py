@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 import fer_zoo
-from fer_zoo.detection import draw_faces
+from fer_zoo.inference.drawing import draw_faces
 
 
 def main(argv: Sequence[str] | None = None) -> None:

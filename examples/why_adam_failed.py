@@ -22,13 +22,14 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from fer_zoo.atomic import write_text
 from fer_zoo.data import FER2013, BatchAugment
-from fer_zoo.data.augment import prepare
-from fer_zoo.files import write_text
+from fer_zoo.inference.device import gains_from_bfloat16
 from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.preprocessing import preprocessing_of
+from fer_zoo.provenance import describe_hardware
 from fer_zoo.training import load_config
-from fer_zoo.training.hardware import describe_hardware, gains_from_bfloat16
-from fer_zoo.training.start import starting_model
+from fer_zoo.training.initial_weights import starting_model
 
 SIDE, BATCH = 32, 32
 
@@ -89,7 +90,7 @@ def train(
     """Trains a setting with Adam; returns its losses and its accuracy on PublicTest."""
     torch.manual_seed(seed)
     model: Any = build(setting)
-    mean, std = model.pretrained_cfg["mean"], model.pretrained_cfg["std"]
+    preprocessing = replace(preprocessing_of(model), size=(SIDE, SIDE))
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     ramp = max(1, steps // 6) if setting.warm_up else 1
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: min(1.0, (i + 1) / ramp))
@@ -97,7 +98,7 @@ def train(
     augment, losses = BatchAugment(erase=0.0), []
     for _ in range(steps):
         chosen = torch.randint(len(faces), (BATCH,))
-        x = augment(faces.images[chosen], augment.draw(BATCH), SIDE, mean, std)
+        x = augment(faces.images[chosen], augment.draw(BATCH), preprocessing)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             logits = model(x)
         loss = F.cross_entropy(logits.float(), faces.targets[chosen])
@@ -108,7 +109,7 @@ def train(
         losses.append(float(loss.detach()))
     model.eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-        parts = [model(prepare(x, SIDE, mean, std)) for x in val.images.split(256)]
+        parts = [model(preprocessing.tensor(x)) for x in val.images.split(256)]
     accuracy = float((torch.cat(parts).argmax(dim=1) == val.targets).float().mean())
     return {"losses": losses, "accuracy": accuracy}
 

@@ -12,12 +12,12 @@ from torch import nn
 
 from fer_zoo.data import FaceDataset
 from fer_zoo.errors import ConfigError
-from fer_zoo.inference import choose_device
+from fer_zoo.inference.device import choose_device
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.models import create_model
+from fer_zoo.provenance import describe_hardware
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
-from fer_zoo.training.hardware import describe_hardware
 from fer_zoo.training.loop import Trainer
 
 

@@ -1,23 +1,27 @@
 """Any image becomes an upright 8-bit PIL image in mode L or RGB."""
 
+import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fer_zoo.errors import ImageError
 
-ImageLike = str | Path | Image.Image | NDArray[Any] | torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    #: What :func:`read_image` reads.
+    ImageLike = str | Path | Image.Image | NDArray[Any] | Tensor
 
 #: What shows through transparent pixels: mid-gray is nearest to the mean of the training faces.
 BACKGROUND = (128, 128, 128, 255)
 
 
-def read_image(source: ImageLike) -> Image.Image:
+def read_image(source: "ImageLike") -> Image.Image:
     """Reads an image from wherever it is.
 
     Files are turned upright by their EXIF orientation; of several frames the first counts.
@@ -40,7 +44,7 @@ def read_image(source: ImageLike) -> Image.Image:
         return _read_file(Path(source))
     if isinstance(source, Image.Image):
         return _eight_bits(source, "the image")
-    if isinstance(source, torch.Tensor):
+    if _is_tensor(source):
         return _from_array(_channels_last(source), "the tensor")
     if isinstance(source, np.ndarray):
         return _from_array(source, "the array")
@@ -89,7 +93,12 @@ def _eight_bits(image: Image.Image, name: str) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _channels_last(tensor: torch.Tensor) -> NDArray[Any]:
+def _is_tensor(source: object) -> "TypeGuard[Tensor]":
+    torch = sys.modules.get("torch")  # who has a tensor has imported torch
+    return torch is not None and isinstance(source, torch.Tensor)
+
+
+def _channels_last(tensor: "Tensor") -> NDArray[Any]:
     tensor = tensor.detach().cpu()
     if tensor.is_floating_point():
         tensor = tensor.float()

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 #: The seven classes of FER-2013 in the order of its codes 0-6 (Goodfellow et al. 2013).
 FER2013_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -31,6 +32,9 @@ AFFECTNET_LABELS = (
     "anger",
     "contempt",
 )
+
+#: Ways to turn FER+ votes into a target.
+FERPLUS_RULES = ("majority", "soft", "pld", "multi")
 
 #: All ten vote columns of ``fer2013new.csv``: the eight classes, then what is no expression.
 FERPLUS_VOTES = (*FERPLUS_LABELS, "unknown", "NF")
@@ -107,7 +111,9 @@ def label_order(names: Sequence[str], target: Sequence[str]) -> list[int]:
     return order
 
 
-def map_probabilities(probabilities: Tensor, names: Sequence[str], target: Sequence[str]) -> Tensor:
+def map_probabilities(
+    probabilities: ArrayLike, names: Sequence[str], target: Sequence[str]
+) -> NDArray[np.float64]:
     """Brings distributions over one label list to another, class by class, by name.
 
     What lies on a class that ``target`` lacks is dropped, and the rest is scaled to sum to 1. A
@@ -125,11 +131,11 @@ def map_probabilities(probabilities: Tensor, names: Sequence[str], target: Seque
         ValueError: If ``probabilities`` has not n columns, or the lists share no label.
 
     Example:
-        >>> import torch
-        >>> p = torch.tensor([0.5, 0.25, 0.25])
+        >>> p = [0.5, 0.25, 0.25]
         >>> map_probabilities(p, ["contempt", "anger", "neutral"], ["neutral", "fear", "angry"])
-        tensor([0.5000, 0.0000, 0.5000])
+        array([0.5, 0. , 0.5])
     """
+    probabilities = np.asarray(probabilities, dtype=np.float64)
     if probabilities.shape[-1] != len(names):
         raise ValueError(
             f"{probabilities.shape[-1]} probabilities per face for {len(names)} labels: "
@@ -139,7 +145,7 @@ def map_probabilities(probabilities: Tensor, names: Sequence[str], target: Seque
     shared = [i for i, name in enumerate(target) if canonical_label(name) in known]
     if not shared:
         raise ValueError(f"none of {', '.join(names)} is among {', '.join(target)}")
-    mapped = probabilities.new_zeros((*probabilities.shape[:-1], len(target)))
+    mapped = np.zeros((*probabilities.shape[:-1], len(target)))
     mapped[..., shared] = probabilities[..., label_indices([target[i] for i in shared], names)]
-    total = mapped.sum(dim=-1, keepdim=True)
-    return mapped / total.masked_fill(total == 0, 1)
+    total = mapped.sum(axis=-1, keepdims=True)
+    return mapped / np.where(total == 0, 1, total)

@@ -119,7 +119,7 @@ def folder(tmp_path, synthetic_faces):
 @pytest.fixture
 def no_pauses(monkeypatch):
     """Files that cannot be read are tried again at once."""
-    monkeypatch.setattr("fer_zoo.data._images.PAUSE", 0)
+    monkeypatch.setattr("fer_zoo.data.image_files.PAUSE", 0)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 import fer_zoo
-from fer_zoo.models._weights import weights_record
+from fer_zoo.models.weights import weights_record
 
 FOLDER = Path(__file__).parent / "golden"
 

@@ -16,13 +16,14 @@ PACKAGE = Path(fer_zoo.__file__).parent
 #: From the ground up: a part may import parts of the lines above its own, and nothing else.
 LEVELS = (
     ("labels", "errors"),
-    ("files", "images", "corruptions", "layers"),
+    ("atomic", "images", "preprocessing", "provenance"),
+    ("layers", "losses"),
     ("models", "data"),
-    ("losses", "metrics", "uncertainty", "calibration", "detection", "inference", "publishing"),
-    ("plots", "evidence"),
-    ("tables", "summary", "training"),
-    ("evaluation", "predictor", "benchmark", "audit"),
-    ("comparison", "label_noise", "robustness"),
+    ("hub", "inference"),
+    ("evaluation", "model_info"),
+    ("audit", "training"),
+    ("benchmark",),
+    ("_timm_hook",),
     ("fer_zoo",),
     ("cli",),
     ("__main__",),
@@ -36,7 +37,7 @@ MODULES = [
 
 
 def part_of(module):
-    """``fer_zoo.data._csv`` belongs to ``data``; the package's own names to ``fer_zoo``."""
+    """``fer_zoo.data.folder`` belongs to ``data``; the package's own names to ``fer_zoo``."""
     names = module.split(".")
     return names[1] if len(names) > 1 else names[0]
 
@@ -100,18 +101,71 @@ def test_public_names_resolve():
         _ = fer_zoo.nothing
 
 
-def test_heavy_parts_are_imported_when_used():
-    code = (
-        "import sys, timm\n"
-        "before = set(sys.modules)\n"
-        "import fer_zoo\n"
-        "new = {m.split('.')[0] for m in set(sys.modules) - before}\n"
-        "assert not new & {'sklearn', 'matplotlib', 'cv2', 'scipy'}, new\n"
-        "assert not [m for m in sys.modules if m.startswith('fer_zoo.training')]\n"
-        "fer_zoo.train\n"
-        "assert 'fer_zoo.training' in sys.modules\n"
-    )
+def in_a_fresh_process(code):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_importing_the_package_imports_nothing_else():
+    in_a_fresh_process(
+        "import sys\n"
+        "import fer_zoo\n"
+        "assert 'train' in dir(fer_zoo)\n"
+        "heavy = {'torch', 'timm', 'numpy', 'PIL', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "fer_zoo.train\n"
+        "assert 'torch' in sys.modules\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import fer_zoo, timm",
+        "import timm, fer_zoo",
+        "import fer_zoo; from timm.models import create_model; import timm",
+        "import importlib.util, fer_zoo; assert importlib.util.find_spec('timm'); import timm",
+        "import fer_zoo.models, timm",
+        "import fer_zoo; fer_zoo.list_models(); import timm",
+    ],
+)
+def test_timm_knows_the_models_whichever_is_imported_first(imports):
+    in_a_fresh_process(
+        f"{imports}\n"
+        "import inspect\n"
+        "assert timm.is_model('fer_dacl')\n"
+        "assert timm.create_model('fer_vgg_small').num_classes == 7\n"
+        "assert inspect.getsource(timm) and timm.__spec__.loader is timm.__loader__\n"
+        "assert type(timm.__loader__).__module__ != 'fer_zoo._timm_hook'\n"
+    )
+
+
+#: What a runtime without torch needs.
+WITHOUT_TORCH = (
+    *("labels", "errors", "atomic", "images", "preprocessing", "provenance"),
+    *("inference", "inference.detection", "inference.drawing", "inference.prediction"),
+    *("training.config", "cli"),
+)
+
+
+def test_what_needs_no_torch_works_without():
+    in_a_fresh_process(
+        "import sys\n"
+        "class Blocked:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in {'torch', 'torchvision', 'timm'}:\n"
+        "            raise ImportError(name + ' is blocked')\n"
+        "sys.meta_path.insert(0, Blocked())\n"
+        "import importlib\n"
+        f"for name in {WITHOUT_TORCH!r}:\n"
+        "    importlib.import_module('fer_zoo.' + name)\n"
+        "import fer_zoo, numpy\n"
+        "from fer_zoo.images import read_image\n"
+        "face = read_image(numpy.zeros((60, 40), numpy.uint8))\n"
+        "assert fer_zoo.Preprocessing((48, 48), (0.5,), (0.25,))(face).shape == (1, 48, 48)\n"
+        "assert fer_zoo.provenance.stamp()['hardware']\n"
+        "assert fer_zoo.Prediction('happy', 1.0, {'happy': 1.0}).top(1)\n"
+        "assert fer_zoo.cli.build_parser().parse_args(['train', '--data', 'x', '--out', 'y'])\n"
+    )
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -9,7 +9,7 @@ import pytest
 from faults import fuzz
 
 import fer_zoo
-from fer_zoo.publishing import save_pretrained
+from fer_zoo.hub import save_pretrained
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,7 +39,7 @@ def test_many_faces_interrupted_and_resumed(tmp_path):
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)
 def test_damaged_files_are_read_or_refused(target, tmp_path, monkeypatch):
-    monkeypatch.setattr("fer_zoo.data._images.PAUSE", 0)
+    monkeypatch.setattr("fer_zoo.data.image_files.PAUSE", 0)
     seen = fuzz.fuzz(target, 60, tmp_path)
     assert seen["read"] and seen.total() > seen["read"], "neither all good nor all bad"
 

@@ -20,10 +20,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fer_zoo.corruptions import PROTOCOL
+from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
-from fer_zoo.models._weights import weights_record
-from fer_zoo.summary import model_rows
+from fer_zoo.model_info import model_rows
+from fer_zoo.models.weights import weights_record
 from fer_zoo.training import load_config, recipe_of
 
 ROOT = Path(__file__).parents[2]

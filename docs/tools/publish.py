@@ -25,13 +25,14 @@ import torch
 from fer_zoo.cli import main as fer_zoo_command
 from fer_zoo.data import FaceDataset
 from fer_zoo.errors import FerZooError
-from fer_zoo.inference import provenance
+from fer_zoo.hub import embed_weights, save_pretrained
+from fer_zoo.inference.logits import weights_of
 from fer_zoo.models import create_model
-from fer_zoo.publishing import embed_weights, save_pretrained
+from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.training import load_config, loop, open_data
-from fer_zoo.training.batches import Batches
 from fer_zoo.training.distributed import World
-from fer_zoo.training.start import starting_model, weights_to_keep
+from fer_zoo.training.initial_weights import starting_model, weights_to_keep
+from fer_zoo.training.loader import Batches
 
 PICTURES = ("confusion.png", "reliability.png", "roc.png")
 
@@ -82,7 +83,7 @@ def settle(
         keep_start: The share kept of the weights that the run started from, as in the recipe.
     """
     model: Any = create_model(run, pretrained=True).eval()
-    known = provenance(model)
+    known = weights_of(model)
     later = {"norm_faces": norm_faces, "keep_start": keep_start}
     later = {name: value for name, value in later.items() if value}
     config = load_config(**{**known["recipe"], **later})
@@ -91,9 +92,8 @@ def settle(
         start = weights_to_keep(
             config, starting_model(config, model.label_names), model.label_names
         )
-    cfg = model.pretrained_cfg
     train_set, here = open_data(data, config)[0], World(0, 1, torch.device("cpu"))
-    batches = Batches(train_set, config, here, cfg["input_size"], cfg["mean"], cfg["std"])
+    batches = Batches(train_set, config, here, preprocessing_of(model))
     loop.settle(model, config, start, batches)
     training = {**known["training"], **{f"{name}_afterwards": v for name, v in later.items()}}
     save_pretrained(model, out, {"recipe": dataclasses.asdict(config), "training": training})

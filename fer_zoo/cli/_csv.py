@@ -8,11 +8,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fer_zoo.atomic import make_folder, write_atomically
 from fer_zoo.errors import OutputError
-from fer_zoo.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
-    from fer_zoo.predictor import Prediction
+    from fer_zoo.inference.predictor import Prediction
 
 _BOX = ("x0", "y0", "x1", "y1")
 #: Names of files need not be valid text.

@@ -46,9 +46,9 @@ def register(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was found and writes what was asked for."""
-    from fer_zoo.audit import audit
-    from fer_zoo.data.splits import choose_split, read_splits
-    from fer_zoo.label_noise import find_label_noise
+    from fer_zoo.audit.data_audit import audit
+    from fer_zoo.audit.label_noise import find_label_noise
+    from fer_zoo.data.open_faces import choose_split, read_splits
 
     splits = read_splits(args.data)
     noise = None

@@ -34,8 +34,8 @@ def register(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the comparison and writes what was asked for."""
-    from fer_zoo.comparison import compare
-    from fer_zoo.files import make_folder
+    from fer_zoo.atomic import make_folder
+    from fer_zoo.evaluation.comparison import compare
 
     if args.out:
         make_folder(args.out)

@@ -48,11 +48,11 @@ def register(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the table and writes what was asked for."""
-    from fer_zoo.corruptions import choose_corruptions
     from fer_zoo.errors import ConfigError
-    from fer_zoo.evaluation import evaluate
-    from fer_zoo.plots import save_confusion, save_reliability, save_roc
-    from fer_zoo.robustness import evaluate_corruptions
+    from fer_zoo.evaluation.corruptions import choose_corruptions
+    from fer_zoo.evaluation.evaluation import evaluate
+    from fer_zoo.evaluation.plots import save_confusion, save_reliability, save_roc
+    from fer_zoo.evaluation.robustness import evaluate_corruptions
 
     if args.corruptions is not None:
         asked = [name.strip() for name in args.corruptions.split(",") if name.strip()]

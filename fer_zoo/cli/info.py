@@ -21,7 +21,7 @@ def register(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints everything known of a model."""
-    from fer_zoo.summary import describe
+    from fer_zoo.model_info import describe
 
     info = describe(args.model)
     if args.json:

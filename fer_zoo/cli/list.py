@@ -25,7 +25,7 @@ def register(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints a line per model and weights."""
     from fer_zoo.errors import UnknownModelError
-    from fer_zoo.summary import model_rows
+    from fer_zoo.model_info import model_rows
 
     rows = model_rows(args.filter, args.pretrained)
     if not rows:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fer_zoo.cli._options import add_compute
 
 if TYPE_CHECKING:
-    from fer_zoo.predictor import Prediction
+    from fer_zoo.inference.predictor import Prediction
 
 #: Prints what was found in one image: its path and a prediction per face.
 Show = Callable[[str, "list[Prediction]"], None]
@@ -62,7 +62,7 @@ def register(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Predicts every file and reports those that are no images."""
     from fer_zoo.errors import ConfigError, DataNotFoundError, FerZooError
-    from fer_zoo.predictor import Predictor
+    from fer_zoo.inference.predictor import Predictor
 
     if args.top < 1:
         raise ConfigError(f"--top is {args.top}; it must be 1 or more")
@@ -184,10 +184,10 @@ def _saving(show: Show, folder: Path, paths: list[str]) -> Show:
 
     Each path has its own name among all paths, those done before a break too.
     """
-    from fer_zoo.detection import draw_faces
+    from fer_zoo.atomic import write_atomically
     from fer_zoo.errors import OutputError
-    from fer_zoo.files import write_atomically
     from fer_zoo.images import read_image
+    from fer_zoo.inference.drawing import draw_faces
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

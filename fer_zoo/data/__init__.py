@@ -1,11 +1,11 @@
 """Faces with labels: FER-2013, FER+, a user's own folders, and transforms."""
 
 from fer_zoo.data.augment import BatchAugment
-from fer_zoo.data.faces import FaceDataset
-from fer_zoo.data.fer2013 import FER2013
-from fer_zoo.data.ferplus import FERPlus, draw_labels, ferplus_targets
+from fer_zoo.data.dataset import FaceDataset
+from fer_zoo.data.fer2013.dataset import FER2013
+from fer_zoo.data.fer2013.ferplus import FERPlus, draw_labels, ferplus_targets
+from fer_zoo.data.fer2013.leaks import LeakWarning
 from fer_zoo.data.folder import FaceFolder
-from fer_zoo.data.leaks import LeakWarning
 from fer_zoo.data.transforms import create_transform
 
 __all__ = [

@@ -1,38 +1,13 @@
-"""The fast path: whole batches of uint8 faces become network input in a few tensor operations."""
+"""Augmentation of whole batches of faces, in a few tensor operations."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def _normalize(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(N, H, W) in [0, 1] -> (N, C, H, W), C being the length of mean and std."""
-    # plain numbers: a tensor of them would have to be copied to a GPU, which waits for it
-    return torch.stack([(pixels - m) / s for m, s in zip(mean, std, strict=True)], dim=1)
-
-
-def prepare(images: Tensor, img_size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Turns stored faces into network input, as the weights' own preprocessing does.
-
-    Args:
-        images: uint8 faces (N, H, W).
-        img_size: Side S of the input in pixels; other sizes are resized, bilinear and antialiased.
-        mean: Mean per channel, of pixels scaled to [0, 1].
-        std: Standard deviation per channel.
-
-    Returns:
-        Float input (N, len(mean), S, S).
-    """
-    pixels = images.float() / 255
-    if pixels.shape[1:] != (img_size, img_size):
-        pixels = F.interpolate(
-            pixels.unsqueeze(1), (img_size, img_size), mode="bilinear", antialias=True
-        ).squeeze(1)
-    return _normalize(pixels, mean, std)
+from fer_zoo.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -56,7 +31,7 @@ class BatchAugment:
     Example:
         >>> augment = BatchAugment()
         >>> faces = torch.randint(0, 256, (8, 48, 48), dtype=torch.uint8)
-        >>> augment(faces, augment.draw(8), 40, mean=[0.5], std=[0.25]).shape
+        >>> augment(faces, augment.draw(8), Preprocessing((40, 40), (0.5,), (0.25,))).shape
         torch.Size([8, 1, 40, 40])
     """
 
@@ -77,32 +52,31 @@ class BatchAugment:
         self,
         images: Tensor,
         draws: Tensor,
-        img_size: int,
-        mean: Sequence[float],
-        std: Sequence[float],
+        preprocessing: Preprocessing,
+        size: tuple[int, int] | None = None,
     ) -> Tensor:
         """Augments a batch.
 
         Args:
             images: uint8 faces (N, H, W) on any device.
             draws: Uniform numbers (N, 12) of :meth:`draw`.
-            img_size: Side S of the result in pixels.
-            mean: Mean per channel, of pixels scaled to [0, 1].
-            std: Standard deviation per channel.
+            preprocessing: What the model wants its input to be.
+            size: Height and width where they are not those of the model.
 
         Returns:
-            Float input (N, len(mean), S, S) on the device of ``images``.
+            Float input (N, in_chans, height, width) on the device of ``images``.
         """
+        size = size or preprocessing.size
         draws = draws.to(images.device)
         signed = draws * 2 - 1  # [-1, 1)
-        pixels = self._warp(images.float().unsqueeze(1) / 255, draws, signed, img_size)
+        pixels = self._warp(images.float().unsqueeze(1) / 255, draws, signed, size)
         level = pixels.mean(dim=(2, 3), keepdim=True)
         gain = 1 + self.contrast * signed[:, 5].view(-1, 1, 1, 1)
         pixels = (pixels - level) * gain + level + self.brightness * signed[:, 6].view(-1, 1, 1, 1)
-        keep = self._kept(draws, img_size)
-        return _normalize(pixels.clamp(0, 1).squeeze(1), mean, std) * keep
+        keep = self._kept(draws, size)
+        return preprocessing.normalize(pixels.clamp(0, 1).squeeze(1)) * keep
 
-    def _warp(self, pixels: Tensor, draws: Tensor, signed: Tensor, img_size: int) -> Tensor:
+    def _warp(self, pixels: Tensor, draws: Tensor, signed: Tensor, size: tuple[int, int]) -> Tensor:
         angle = math.radians(self.rotation) * signed[:, 0]
         zoom = 1 / (1 + self.scale * signed[:, 1])
         mirror = torch.where(draws[:, 2] < self.flip, -1.0, 1.0)
@@ -110,17 +84,17 @@ class BatchAugment:
         shift = 2 * self.shift * signed[:, 3:5]  # a side is 2 long in grid coordinates
         rows = [cos * mirror, -sin, shift[:, 0], sin * mirror, cos, shift[:, 1]]
         theta = torch.stack(rows, dim=1).view(-1, 2, 3)
-        grid = F.affine_grid(theta, [len(pixels), 1, img_size, img_size], align_corners=False)
+        grid = F.affine_grid(theta, [len(pixels), 1, *size], align_corners=False)
         return F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
 
-    def _kept(self, draws: Tensor, img_size: int) -> Tensor:
-        """Returns 0 inside each erased rectangle and 1 elsewhere, (N, 1, S, S)."""
+    def _kept(self, draws: Tensor, size: tuple[int, int]) -> Tensor:
+        """Returns 0 inside each erased rectangle and 1 elsewhere, (N, 1, H, W)."""
         area = 0.02 + (self.erase_area - 0.02) * draws[:, 8]
         aspect = (math.log(3) * (draws[:, 9] * 2 - 1)).exp()  # height / width in [1/3, 3]
         height, width = (area * aspect).sqrt(), (area / aspect).sqrt()
         top, left = draws[:, 10] * (1 - height), draws[:, 11] * (1 - width)
-        at = (torch.arange(img_size, device=draws.device) + 0.5) / img_size
-        inside_y = (at >= top[:, None]) & (at < (top + height)[:, None])
-        inside_x = (at >= left[:, None]) & (at < (left + width)[:, None])
+        y, x = ((torch.arange(side, device=draws.device) + 0.5) / side for side in size)
+        inside_y = (y >= top[:, None]) & (y < (top + height)[:, None])
+        inside_x = (x >= left[:, None]) & (x < (left + width)[:, None])
         erased = inside_y[:, None, :, None] & inside_x[:, None, None, :]
         return (~(erased & (draws[:, 7] < self.erase).view(-1, 1, 1, 1))).float()

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from PIL import Image
 
-from fer_zoo.data._images import find_images, read_faces
-from fer_zoo.data._layouts import SPLIT_FOLDERS
-from fer_zoo.data._store import Folder
-from fer_zoo.data.faces import FaceDataset
+from fer_zoo.data.dataset import FaceDataset
+from fer_zoo.data.fer2013.layouts import SPLIT_FOLDERS
+from fer_zoo.data.filesystem import Folder
+from fer_zoo.data.image_files import find_images, read_faces
 from fer_zoo.errors import DataError, DataNotFoundError, SplitNotFoundError
 from fer_zoo.labels import canonical_label, label_indices
 

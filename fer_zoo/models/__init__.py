@@ -1,6 +1,5 @@
 """The models. Each registers ``fer_<name>`` with timm; here it is ``<name>``."""
 
-from fer_zoo.models._registry import create_model, is_model, list_models, model_entrypoint
 from fer_zoo.models.ensemble import Ensemble
 from fer_zoo.models.fer_alexnet import AlexNet
 from fer_zoo.models.fer_alexnet import fer_alexnet as alexnet
@@ -25,6 +24,7 @@ from fer_zoo.models.fer_vgg import VGG
 from fer_zoo.models.fer_vgg import fer_vgg as vgg
 from fer_zoo.models.fer_vgg import fer_vgg_224 as vgg_224
 from fer_zoo.models.fer_vgg import fer_vgg_small as vgg_small
+from fer_zoo.models.registry import create_model, is_model, list_models, model_entrypoint
 
 __all__ = [
     "DACL",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fer_zoo.errors import ConfigError
 from fer_zoo.labels import label_order
-from fer_zoo.models._registry import create_model
+from fer_zoo.models.registry import create_model
 
 _INPUT = ("input_size", "mean", "std", "interpolation")
 

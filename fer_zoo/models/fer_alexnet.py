@@ -9,7 +9,7 @@ from torch import nn
 
 from fer_zoo.models._build import build, default_cfg
 from fer_zoo.models._staged import StagedConvNet, conv_layer
-from fer_zoo.models._weights import weights_path
+from fer_zoo.models.weights import weights_path
 
 
 def _cfg(**kwargs: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from fer_zoo.models._build import default_cfg
 from fer_zoo.models._concat import ConcatTokenModel
 from fer_zoo.models._encoder import build_tokens
 from fer_zoo.models._staged import StagedConvNet, conv_layer
-from fer_zoo.models._weights import weights_path
+from fer_zoo.models.weights import weights_path
 
 
 def _cfg(**kwargs: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from fer_zoo.layers import SelfAttention2d
 from fer_zoo.models._build import build, default_cfg
-from fer_zoo.models._weights import weights_path
 from fer_zoo.models.fer_resnet import SmallFaceResNet
+from fer_zoo.models.weights import weights_path
 
 
 def _cfg(**kwargs: Any) -> dict[str, Any]:

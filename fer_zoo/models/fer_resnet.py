@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fer_zoo.models._build import build, default_cfg
 from fer_zoo.models._surface import Labelled
-from fer_zoo.models._weights import weights_path
+from fer_zoo.models.weights import weights_path
 
 
 def _cfg(**kwargs: Any) -> dict[str, Any]:

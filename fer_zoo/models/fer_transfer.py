@@ -12,8 +12,8 @@ from fer_zoo.layers import LocalAttention, MultiAttentionDrop, TokenEmbed
 from fer_zoo.models._build import default_cfg
 from fer_zoo.models._concat import ConcatTokenModel
 from fer_zoo.models._encoder import TokenModel, build_tokens, grid_size
-from fer_zoo.models._weights import weights_path
 from fer_zoo.models.fer_resnet import SmallFaceResNet
+from fer_zoo.models.weights import weights_path
 
 
 def _cfg(**kwargs: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import nn
 from fer_zoo.labels import FERPLUS_LABELS
 from fer_zoo.models._build import build, default_cfg
 from fer_zoo.models._staged import StagedConvNet, conv_layer
-from fer_zoo.models._weights import weights_path
+from fer_zoo.models.weights import weights_path
 
 
 def _cfg(**kwargs: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from fer_zoo.atomic import write_atomically
 from fer_zoo.errors import ConfigError, OutputError, TrainingError
-from fer_zoo.files import write_atomically
 from fer_zoo.training.config import TrainConfig
 
 CHECKPOINT_NAME, LOG_NAME = "last.pt", "log.jsonl"

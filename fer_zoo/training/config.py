@@ -7,11 +7,13 @@ import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
-from fer_zoo.data.augment import BatchAugment
-from fer_zoo.data.ferplus import RULES
 from fer_zoo.errors import ConfigError
+from fer_zoo.labels import FERPLUS_RULES
+
+if TYPE_CHECKING:
+    from fer_zoo.data.augment import BatchAugment
 
 
 def _doc(default: Any, text: str) -> Any:
@@ -121,7 +123,7 @@ class TrainConfig:
 
     def _check_labels(self) -> None:
         _one_of("labels", self.labels, ("fer2013", "ferplus"))
-        _one_of("ferplus_target", self.ferplus_target, RULES)
+        _one_of("ferplus_target", self.ferplus_target, FERPLUS_RULES)
         target = f"ferplus_target = {self.ferplus_target}"
         if self.labels == "fer2013":
             if self.ferplus_target != "majority":
@@ -149,14 +151,18 @@ class TrainConfig:
             )
 
     @property
-    def augment(self) -> BatchAugment:
+    def augment(self) -> "BatchAugment":
         """The augmentation these settings describe."""
+        from fer_zoo.data.augment import BatchAugment
+
         names = [f.name for f in dataclasses.fields(BatchAugment)]
         return BatchAugment(**{name: getattr(self, name) for name in names})
 
-    def img_size(self, epoch: int, native: int) -> int:
-        """Returns the side in pixels that an epoch trains at."""
-        return next((s for start, s in sorted(self.img_sizes)[::-1] if epoch >= start), native)
+    def input_size(self, epoch: int, native: tuple[int, int]) -> tuple[int, int]:
+        """Returns height and width in pixels that an epoch trains at; ``native`` by default."""
+        sides = (side for start, side in sorted(self.img_sizes)[::-1] if epoch >= start)
+        side = next(sides, None)
+        return native if side is None else (side, side)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

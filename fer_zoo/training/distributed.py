@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from fer_zoo.errors import ConfigError
-from fer_zoo.inference import choose_device
+from fer_zoo.inference.device import choose_device
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 import copy
 import math
-import shlex
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from fer_zoo.data.augment import prepare
-from fer_zoo.data.faces import FaceDataset, targets_in_order
+from fer_zoo.atomic import check_space
+from fer_zoo.data.dataset import FaceDataset, targets_in_order
 from fer_zoo.errors import TrainingError
-from fer_zoo.files import check_space
-from fer_zoo.models._weights import WEIGHTS_NAME
-from fer_zoo.publishing import save_pretrained
-from fer_zoo.training.batches import Batches, seed_everything
+from fer_zoo.hub import save_pretrained
+from fer_zoo.models.weights import WEIGHTS_NAME
+from fer_zoo.preprocessing import preprocessing_of
+from fer_zoo.provenance import stamp
+from fer_zoo.training.batch_norm import reestimate_norms
 from fer_zoo.training.checkpoint import (
     CHECKPOINT_NAME,
     append_log,
@@ -30,10 +29,9 @@ from fer_zoo.training.checkpoint import (
 )
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
-from fer_zoo.training.hardware import describe_hardware, versions
-from fer_zoo.training.norms import reestimate_norms
+from fer_zoo.training.initial_weights import move_towards, starting_model, weights_to_keep
+from fer_zoo.training.loader import Batches, seed_everything
 from fer_zoo.training.objective import class_weights
-from fer_zoo.training.start import move_towards, starting_model, weights_to_keep
 from fer_zoo.training.step import TrainingStep
 from fer_zoo.training.teacher import Teacher
 
@@ -68,7 +66,7 @@ def settle(
     Args:
         model: The model to change, in eval mode.
         config: The recipe.
-        start: What :func:`fer_zoo.training.start.weights_to_keep` kept of the start.
+        start: What :func:`fer_zoo.training.initial_weights.weights_to_keep` kept of the start.
         batches: The training faces.
     """
     move_towards(model, start, config.keep_start)
@@ -102,9 +100,8 @@ class Trainer:
         model: Any = starting_model(config, train_set.label_names)
         model.to(world.device)
         self.start = weights_to_keep(config, model, train_set.label_names)
-        cfg = model.pretrained_cfg
-        self.input = {"img_size": cfg["input_size"][-1], "mean": cfg["mean"], "std": cfg["std"]}
-        self.batches = Batches(train_set, config, world, cfg["input_size"], cfg["mean"], cfg["std"])
+        self.preprocessing = preprocessing_of(model)
+        self.batches = Batches(train_set, config, world, self.preprocessing)
         self.val_images = val_set.images.to(world.device)
         targets = targets_in_order(val_set, model.label_names)
         self.val_targets = torch.from_numpy(targets).to(world.device)
@@ -197,7 +194,7 @@ class Trainer:
         total = time.perf_counter() - start
         return {
             "epoch": self.epoch,
-            "img_size": config.img_size(self.epoch, self.input["img_size"]),
+            "img_size": config.input_size(self.epoch, self.preprocessing.size)[-1],
             "lr": self.step.optimizer.param_groups[0]["lr"],
             "train_loss": mean,
             "train_accuracy": float(self.world.mean(correct)) * self.world.size
@@ -234,7 +231,7 @@ class Trainer:
         loss = correct = 0.0
         batches = (torch.split(part, 256) for part in (self.val_images, self.val_targets))
         for images, targets in zip(*batches, strict=True):
-            logits = self.step.predict(self.settled, prepare(images, **self.input))
+            logits = self.step.predict(self.settled, self.preprocessing.tensor(images))
             loss += float(nn.functional.cross_entropy(logits, targets, reduction="sum"))
             correct += int((logits.argmax(dim=1) == targets).sum())
         n = len(self.val_targets)
@@ -259,12 +256,10 @@ class Trainer:
         training = {
             "epochs": self.epoch,
             "hours": round(self.seconds / 3600, 3),
-            "hardware": describe_hardware(self.world.device),
             "processes": self.world.size,
             "bfloat16": self.step.bfloat16,
-            "versions": versions(),
-            "command": shlex.join(sys.argv),
             "training_faces": len(self.batches.labels),
+            **stamp(self.world.device),
         }
         val = {"accuracy": record["val_accuracy"], "log_loss": record["val_loss"]}
         return {

@@ -6,9 +6,9 @@ import torch
 from timm.utils import ModelEmaV3, dispatch_clip_grad
 from torch import Tensor, nn
 
+from fer_zoo.inference.device import gains_from_bfloat16, gains_from_channels_last
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
-from fer_zoo.training.hardware import gains_from_bfloat16, gains_from_channels_last
 from fer_zoo.training.objective import Batch, Objective
 from fer_zoo.training.optimizer import build_optimizer, build_scheduler
 from fer_zoo.training.teacher import Teacher

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fer_zoo.errors import ConfigError
-from fer_zoo.inference import predict_logits
+from fer_zoo.inference.logits import predict_logits
 from fer_zoo.labels import label_order
 from fer_zoo.models import Ensemble
 

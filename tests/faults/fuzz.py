@@ -29,13 +29,13 @@ from PIL import Image
 from safetensors.torch import save
 
 import fer_zoo
-from fer_zoo.data import FER2013, FaceFolder, LeakWarning, _images
-from fer_zoo.data._csv import read_csv
+from fer_zoo.data import FER2013, FaceFolder, LeakWarning, image_files
+from fer_zoo.data.fer2013.csv_reader import read_csv
 from fer_zoo.errors import FerZooError
+from fer_zoo.hub import save_pretrained
 from fer_zoo.images import read_image
-from fer_zoo.models._weights import file_sha256
-from fer_zoo.predictor import Predictor
-from fer_zoo.publishing import save_pretrained
+from fer_zoo.inference.predictor import Predictor
+from fer_zoo.models.weights import file_sha256
 from fer_zoo.training import load_config
 from fer_zoo.training.checkpoint import load_checkpoint
 
@@ -285,7 +285,7 @@ def main(argv=None):
     parser.add_argument("--examples", type=int, default=100_000, help="inputs in all (100,000)")
     parser.add_argument("--only", choices=TARGETS, nargs="+", default=list(TARGETS))
     args = parser.parse_args(argv)
-    _images.PAUSE = 0
+    image_files.PAUSE = 0
     logging.disable()
     total = 0
     for name in args.only:

@@ -25,8 +25,8 @@ from forked import start
 
 import fer_zoo
 from fer_zoo.errors import WeightsError
-from fer_zoo.models._weights import file_sha256
-from fer_zoo.plots import save_curves
+from fer_zoo.evaluation.plots import save_curves
+from fer_zoo.models.weights import file_sha256
 from fer_zoo.training import train
 from fer_zoo.training.checkpoint import load_checkpoint
 

@@ -21,7 +21,7 @@ import torch
 from forked import start
 from PIL import Image
 
-from fer_zoo.predictor import Predictor
+from fer_zoo.inference.predictor import Predictor
 
 
 def write_faces(root, n):

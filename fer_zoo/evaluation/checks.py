@@ -1,0 +1,92 @@
+"""What stands beside an accuracy: the leak-free part, calibration, agreement with people."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fer_zoo.data.fer2013.ferplus import ferplus_targets
+from fer_zoo.data.fer2013.leaks import in_several_splits
+from fer_zoo.evaluation.bootstrap import metric_intervals
+from fer_zoo.evaluation.calibration import FOLDS, cross_fit, fit_temperature
+from fer_zoo.evaluation.metrics import calibration_metrics, classification_metrics, vote_agreement
+from fer_zoo.labels import FERPLUS_LABELS, label_indices
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.integer[Any]]
+
+
+def leak_free(
+    images: NDArray[np.uint8],
+    probabilities: Floats,
+    targets: Integers,
+    groups: Integers,
+    label_names: tuple[str, ...],
+) -> dict[str, Any] | None:
+    """Computes the figures without faces that are blank or stand in several splits of FER-2013.
+
+    Args:
+        images: Faces (N, H, W).
+        probabilities: Distribution over the C classes per face, (N, C).
+        targets: Index of the true class per face, (N,).
+        groups: Number of each face's duplicate group, (N,).
+        label_names: Names of the C classes.
+
+    Returns:
+        ``metrics`` and ``intervals``; None if that is no face, or all of them.
+    """
+    clean = ~in_several_splits(images)
+    if clean.all() or not clean.any():
+        return None
+    part = probabilities[clean], targets[clean]
+    return {
+        "metrics": classification_metrics(*part, label_names),
+        "intervals": metric_intervals(*part, groups[clean], label_names),
+    }
+
+
+def calibrate(
+    logits: Tensor, targets: Integers, groups: Integers
+) -> tuple[Floats, dict[str, float]] | tuple[None, None]:
+    """Computes how good the probabilities are once a temperature has been fitted.
+
+    Args:
+        logits: (N, C).
+        targets: Index of the true class per face, (N,).
+        groups: Number of each face's duplicate group, (N,).
+
+    Returns:
+        The cross-fitted probabilities (N, C), and their ``log_loss``, ``brier`` and ``ece`` with
+        the ``temperature`` of all faces; twice None where there are fewer groups than folds.
+    """
+    if len(np.unique(groups)) < FOLDS:
+        return None, None
+    truth = torch.as_tensor(targets)
+    probabilities = cross_fit(logits.double(), truth, groups).numpy()
+    figures = calibration_metrics(probabilities, targets)
+    return probabilities, figures | {"temperature": fit_temperature(logits, truth)}
+
+
+def ferplus_agreement(
+    probabilities: Floats, votes: Tensor, label_names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Compares a model with the people who voted for FER+, on the classes that it knows.
+
+    Args:
+        probabilities: Distribution over the C classes per face, (N, C).
+        votes: uint8 (N, 10) in the order of ``FERPLUS_VOTES``.
+        label_names: Names of the C classes, each with a counterpart in FER+.
+
+    Returns:
+        As :func:`fer_zoo.evaluation.metrics.vote_agreement`.
+    """
+    columns = label_indices(label_names, FERPLUS_LABELS)
+    shares, kept = ferplus_targets(votes, "majority")
+    shares = shares[:, columns]
+    decided = kept & (shares.sum(dim=1) > 0)  # contempt is none of FER-2013's classes
+    majority = torch.where(decided, shares.argmax(dim=1), -1)
+    return vote_agreement(
+        probabilities, votes[:, columns].numpy().astype(np.int64), majority.numpy(), label_names
+    )

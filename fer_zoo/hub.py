@@ -1,0 +1,210 @@
+"""Models as folders: config.json and model.safetensors in the layout of timm and the hub."""
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import torch
+from safetensors.torch import load_file, save
+from timm.models import split_model_name_tag
+from timm.models._hub import save_config_for_hf
+from torch import Tensor, nn
+
+from fer_zoo.atomic import make_folder, write_atomically, write_together
+from fer_zoo.errors import UnknownModelError, WeightsError
+from fer_zoo.models import create_model
+from fer_zoo.models.registry import resolve_name
+from fer_zoo.models.weights import (
+    CONFIG_NAME,
+    RECORD_PATH,
+    WEIGHTS_NAME,
+    check_state_dict,
+    file_sha256,
+    forget_records,
+    read_config,
+    verify_weights_file,
+    weights_path,
+)
+
+_PREPROCESSING = ("input_size", "mean", "std", "interpolation", "num_classes", "label_names")
+
+
+def save_pretrained(
+    model: nn.Module,
+    folder: str | Path,
+    config: dict[str, Any] | None = None,
+    metadata: dict[str, str] | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Writes a model folder that create_model, timm and the hub understand; never a pickle.
+
+    Args:
+        model: A model of fer_zoo.
+        folder: Where to write config.json and model.safetensors, each whole or not at all.
+        config: Further root keys of config.json, such as recipe, training and metrics.
+        metadata: Strings for the header of the safetensors file.
+        dtype: Type that floating-point tensors are saved in, such as ``torch.float16``; their own
+            where not given.
+
+    Raises:
+        WeightsError: If a tensor is not finite, as it is or in ``dtype``.
+        OutputError: If a file cannot be written.
+    """
+    folder, traits = Path(folder), _traits(model)
+    make_folder(folder)
+    weights = save(_tensors(model.state_dict(), dtype), {"format": "pt", **(metadata or {})})
+    names = list(traits.label_names)
+    root: dict[str, Any] = {
+        "label_names": names,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "temperature": traits.temperature,
+        "pretrained_cfg": {"label_names": names, "num_classes": traits.num_classes},
+        **(config or {}),
+    }
+    write_together(  # else a process killed in between leaves weights that fail their sha256
+        {
+            folder / WEIGHTS_NAME: lambda path: path.write_bytes(weights),
+            folder / CONFIG_NAME: lambda path: save_config_for_hf(model, str(path), root),
+        }
+    )
+
+
+def _traits(model: nn.Module) -> Any:
+    if not hasattr(model, "label_names") or not hasattr(model, "reset_classifier"):
+        raise WeightsError(
+            f"{type(model).__name__} is no classifier of fer_zoo: save the model that a "
+            "features_only or compiled one was made of"
+        )
+    return model
+
+
+def _tensors(state_dict: dict[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
+    tensors = {}
+    for name, tensor in state_dict.items():
+        value = tensor.detach().cpu().contiguous()
+        if value.is_floating_point():
+            value = value.to(dtype or value.dtype)
+            if not value.isfinite().all():
+                raise WeightsError(f"{name} is not finite in {value.dtype}; nothing was saved")
+        tensors[name] = value.clone()  # safetensors refuses memory that tensors share
+    return tensors
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, indent=2) + "\n"
+    write_atomically(path, lambda partial: partial.write_text(text))
+
+
+def from_pretrained(name_or_folder: str | Path, **kwargs: Any) -> nn.Module:
+    """Loads a model with its weights.
+
+    Args:
+        name_or_folder: As for :func:`fer_zoo.create_model`.
+        **kwargs: Further arguments of :func:`fer_zoo.create_model`.
+    """
+    return create_model(name_or_folder, pretrained=True, **kwargs)
+
+
+def push_to_hub(
+    model: nn.Module,
+    repo_id: str,
+    config: dict[str, Any] | None = None,
+    card: str | None = None,
+    private: bool = False,
+    token: str | None = None,
+    revision: str | None = None,
+    commit_message: str = "Add model",
+    dtype: torch.dtype | None = None,
+) -> str:
+    """Uploads a model to the Hugging Face hub, as safetensors; ``hf-hub:repo_id`` then loads it.
+
+    Args:
+        model: A model of fer_zoo.
+        repo_id: ``owner/name``; created if it does not exist.
+        config: As for :func:`save_pretrained`.
+        card: Text of the model card, README.md.
+        private: Whether a new repository is private.
+        token: A token of the hub; that of the login where not given.
+        revision: Branch to commit to.
+        commit_message: What the commit says.
+        dtype: As for :func:`save_pretrained`.
+
+    Returns:
+        Address of the commit.
+    """
+    api = huggingface_hub.HfApi(token=token, library_name="fer_zoo")
+    repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+    with tempfile.TemporaryDirectory() as folder:
+        save_pretrained(model, folder, config, dtype=dtype)
+        if card is not None:
+            (Path(folder) / "README.md").write_text(card)
+        commit = api.upload_folder(
+            repo_id=repo_id, folder_path=folder, revision=revision, commit_message=commit_message
+        )
+    return str(commit.commit_url)
+
+
+def embed_weights(
+    run: str | Path, name: str, metrics: dict[str, Any], temperature: float = 1.0
+) -> Path:
+    """Ships a run's best weights: float16 in the package, and on its record.
+
+    Args:
+        run: A folder that training wrote.
+        name: Architecture and tag, such as ``"dacl.fer2013"``; without tag the default one.
+        metrics: What was measured on each split; joins what the run's config.json holds.
+        temperature: What calibrates their probabilities, see
+            :func:`fer_zoo.evaluation.calibration.fit_temperature`.
+
+    Returns:
+        The file inside the package.
+
+    Raises:
+        UnknownModelError: If no model declares this tag.
+        WeightsError: If the run is damaged, of another architecture, or preprocesses otherwise.
+    """
+    run = Path(run)
+    architecture, tag = split_model_name_tag(resolve_name(name))
+    config = read_config(run)
+    if config.get("architecture") != architecture:
+        raise WeightsError(f"{run} holds a {config.get('architecture')}, not a {architecture}")
+    source = verify_weights_file({"file": str(run)})
+    model: Any = create_model(f"{architecture}.{tag}" if tag else architecture)
+    cfg = model.pretrained_cfg
+    tag = str(cfg["tag"])
+    if not cfg.get("file") or not tag:
+        raise UnknownModelError(
+            f"{name} declares no embedded weights; add a tag to its default_cfgs"
+        )
+    _check_same_input(run, config, cfg)
+    full = f"{architecture}.{tag}"
+    tensors = check_state_dict(_tensors(load_file(str(source)), torch.float16), model)
+    path = Path(weights_path(full))
+    make_folder(path.parent)
+    write_atomically(path, lambda partial: partial.write_bytes(save(tensors, {"format": "pt"})))
+    record = {
+        "file": path.name,
+        "sha256": file_sha256(path),
+        "architecture": architecture,
+        "tag": tag,
+        "temperature": temperature,
+        "recipe": config.get("recipe", {}),
+        "metrics": {**config.get("metrics", {}), **metrics},
+        "training": config.get("training", {}),
+    }
+    records = json.loads(RECORD_PATH.read_text()) if RECORD_PATH.is_file() else {}
+    _write_json(RECORD_PATH, dict(sorted({**records, full: record}.items())))
+    forget_records()
+    return path
+
+
+def _check_same_input(run: Path, config: dict[str, Any], cfg: dict[str, Any]) -> None:
+    """Refuses a run whose images or classes are not those that the package declares."""
+    saved = {**config["pretrained_cfg"], "label_names": config.get("label_names")}
+    for key in _PREPROCESSING:
+        ours, theirs = json.loads(json.dumps([cfg[key], saved.get(key)]))
+        if ours != theirs:
+            raise WeightsError(f"{run} has {key} {theirs}, but the package declares {ours}")

@@ -1,0 +1,35 @@
+"""Boxes and labels drawn on photographs."""
+
+import math
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from fer_zoo.inference.detection import Box
+
+
+def draw_faces(image: Image.Image, faces: Sequence[tuple[Box | None, str]]) -> Image.Image:
+    """Draws boxes with labels on an enlarged copy, so that small faces stay readable.
+
+    Args:
+        image: The photograph.
+        faces: A box and a text each; without a box the text stands for the whole image.
+
+    Returns:
+        An RGB image whose shorter side has 240 pixels or more.
+    """
+    zoom = max(1, math.ceil(240 / min(image.size)))
+    canvas = image.convert("RGB").resize((image.width * zoom, image.height * zoom))
+    draw = ImageDraw.Draw(canvas)
+    width = max(2, max(canvas.size) // 300)
+    font = ImageFont.load_default(size=max(14, max(canvas.size) // 45))
+    for box, text in faces:
+        x0, y0, x1, y1 = (zoom * v for v in box) if box else (0, 0, *canvas.size)
+        draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline="lime", width=width)
+        left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+        height = bottom + top  # as much room below the text as above it
+        x = min(max(x0, 0), max(canvas.width - right - 6, 0))
+        y = y0 - height if y0 >= height else max(y0, 0)
+        draw.rectangle((x, y, x + right - left + 6, y + height), fill="lime")
+        draw.text((x + 3, y), text, fill="black", font=font)
+    return canvas

@@ -1,0 +1,197 @@
+"""Names the expression of faces: any image in, label and probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from fer_zoo.errors import ConfigError, FerZooError, ImageError
+from fer_zoo.images import read_image
+from fer_zoo.inference.detection import Box, FaceDetector, MtcnnDetector, check_box, crop_face
+from fer_zoo.inference.logits import load_model
+from fer_zoo.inference.prediction import Prediction
+from fer_zoo.preprocessing import preprocessing_of
+
+if TYPE_CHECKING:
+    from fer_zoo.images import ImageLike
+
+
+@dataclass
+class _Pending:
+    """An image on its way through the model: its faces, or what was wrong with it."""
+
+    faces: list[NDArray[np.float32]]
+    boxes: list[Box | None]
+    path: str | None
+    error: FerZooError | None = None
+
+
+class Predictor:
+    """Predicts expressions with the preprocessing and labels that belong to the weights.
+
+    A face's result depends on no other face; batches only make it faster.
+
+    Args:
+        model: A name (``"dacl"``), a folder that training wrote, several of these with commas
+            between (``"dacl,vgg"``) for an ensemble, or a model of fer_zoo, which is put into eval
+            mode.
+        device: Where to compute; CUDA where there is one.
+        batch_size: Faces per forward pass.
+        detect: Whether images are whole photographs whose faces must be found; or the
+            :class:`fer_zoo.inference.detection.FaceDetector` that finds them.
+        margin: What is added around a box, as a share of its side.
+
+    Raises:
+        ConfigError: If there is no such device, or the model has no labels.
+        MissingDependencyError: If ``detect`` is True without the extra ``detect``.
+
+    Example:
+        >>> from fer_zoo import create_model
+        >>> predictor = Predictor(create_model("alexnet"))  # or "dacl", with its weights
+        >>> predictor(Image.new("L", (48, 48))).label in predictor.label_names
+        True
+    """
+
+    def __init__(
+        self,
+        model: str | Path | nn.Module = "dacl",
+        *,
+        device: str | torch.device | None = None,
+        batch_size: int = 64,
+        detect: bool | FaceDetector = False,
+        margin: float = 0.0,
+    ) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
+        self.detector: FaceDetector | None = None
+        if detect:
+            self.detector = MtcnnDetector() if isinstance(detect, bool) else detect
+        self.model, self.device = load_model(model, device)
+        self.model.eval()
+        self.label_names: tuple[str, ...] = tuple(self.model.label_names)
+        self.batch_size, self.margin = batch_size, margin
+        self.preprocessing = preprocessing_of(self.model)
+
+    def __call__(
+        self,
+        images: ImageLike | list[Any] | tuple[Any, ...],
+        boxes: Sequence[Any] | None = None,
+    ) -> Any:
+        """Predicts one image or a list of them.
+
+        Args:
+            images: A path, PIL image, numpy array (H, W) or (H, W, 3), or torch tensor (H, W),
+                (1, H, W) or (3, H, W); or a list or tuple of them. The rules are those of
+                :func:`fer_zoo.images.read_image`.
+            boxes: Faces found by other means: for one image a list of boxes (x0, y0, x1, y1) in
+                pixels, for a list of images one such list per image.
+
+        Returns:
+            For one image a :class:`Prediction`; with ``detect`` or ``boxes`` a list of them, one
+            per face and maybe empty. For a list of images, a list of these.
+
+        Raises:
+            ImageError: If an image or a box cannot be used.
+            ConfigError: If there is not one list of boxes per image.
+        """
+        if not isinstance(images, (list, tuple)):
+            return self([images], None if boxes is None else [boxes])[0]
+        if boxes is not None and len(boxes) != len(images):
+            raise ConfigError(f"{len(boxes)} lists of boxes for {len(images)} images")
+        whole = boxes is None and self.detector is None
+        found: list[Any] = []
+        for result in self.stream(images, boxes):
+            if isinstance(result, FerZooError):
+                raise result
+            found.append(result[0] if whole else result)
+        return found
+
+    def stream(
+        self, images: Iterable[ImageLike], boxes: Iterable[Sequence[Any]] | None = None
+    ) -> Iterator[list[Prediction] | FerZooError]:
+        """Predicts any number of images lazily; only one batch is in memory at a time.
+
+        Args:
+            images: Images, read as they are needed.
+            boxes: A list of boxes per image, or None.
+
+        Yields:
+            In order, for each image its predictions: one for a whole image, else one per face;
+            or, for an image that cannot be used, the error.
+
+        Raises:
+            ConfigError: If images or boxes come to their end before the other.
+        """
+        queue: list[_Pending] = []
+        waiting = 0
+        for image, given in _pairs(images, boxes):
+            queue.append(self._read(image, given))
+            waiting += len(queue[-1].faces)
+            # images without a face wait too, so that the order is kept
+            if waiting >= self.batch_size or len(queue) >= 4 * self.batch_size:
+                yield from self._flush(queue)
+                queue, waiting = [], 0
+        yield from self._flush(queue)
+
+    def _read(self, source: ImageLike, given: Sequence[Any] | None) -> _Pending:
+        path = str(source) if isinstance(source, (str, Path)) else None
+        try:
+            image = read_image(source)
+            boxes = self._boxes(image, given)
+            crops = [image if box is None else crop_face(image, box, self.margin) for box in boxes]
+            return _Pending([self.preprocessing(crop) for crop in crops], boxes, path)
+        except ImageError as error:
+            return _Pending([], [], path, error)
+
+    def _boxes(self, image: Image.Image, given: Sequence[Any] | None) -> list[Box | None]:
+        if given is not None:
+            return [check_box(box, image.size) for box in given]
+        if self.detector is not None:
+            return [face.box for face in self.detector(image)]
+        return [None]
+
+    def _flush(self, queue: list[_Pending]) -> Iterator[list[Prediction] | FerZooError]:
+        faces = [face for item in queue for face in item.faces]
+        rows: list[list[float]] = []
+        for start in range(0, len(faces), self.batch_size):
+            batch = torch.from_numpy(np.stack(faces[start : start + self.batch_size]))
+            rows += self._probabilities(batch).tolist()
+        at = iter(rows)
+        for item in queue:
+            found = [self._prediction(next(at), box, item.path) for box in item.boxes]
+            yield found if item.error is None else item.error
+
+    @torch.inference_mode()
+    def _probabilities(self, batch: Tensor) -> Tensor:
+        """(n, C, H, W) -> (n, num_classes); the one place where logits become probabilities."""
+        logits: Tensor = self.model(batch.to(self.device))
+        calibrated: Tensor = logits.float() / self.model.temperature
+        return calibrated.softmax(dim=1).cpu()
+
+    def _prediction(self, row: list[float], box: Box | None, path: str | None) -> Prediction:
+        best = max(range(len(row)), key=row.__getitem__)
+        named = dict(zip(self.label_names, row, strict=True))
+        return Prediction(self.label_names[best], row[best], named, box, path)
+
+
+def _pairs(
+    images: Iterable[ImageLike], boxes: Iterable[Sequence[Any]] | None
+) -> Iterator[tuple[ImageLike, Sequence[Any] | None]]:
+    """Yields each image with its boxes, or with None where there are none at all."""
+    if boxes is None:
+        yield from ((image, None) for image in images)
+        return
+    end: Any = object()
+    for image, given in zip_longest(images, boxes, fillvalue=end):
+        if image is end or given is end:
+            raise ConfigError("boxes must be one list for each image, and here one has ended first")
+        yield image, given

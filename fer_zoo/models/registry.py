@@ -1,0 +1,191 @@
+"""Glue over timm's registry: names without ``fer_``, folders and hub repositories as names."""
+
+import difflib
+import fnmatch
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import timm
+from timm.models import split_model_name_tag
+from torch import nn
+
+from fer_zoo.errors import ConfigError, FerZooError, UnknownModelError, WeightsError
+from fer_zoo.labels import same_label_order
+from fer_zoo.models._build import PREFIX, is_missing
+from fer_zoo.models._surface import generic_label_names
+from fer_zoo.models.weights import CONFIG_NAME, WEIGHTS_NAME, fetch_from_hub, read_config
+
+_logger = logging.getLogger(__name__)
+
+
+def list_models(filter: str = "", pretrained: bool = False) -> list[str]:
+    """Lists the models.
+
+    Args:
+        filter: A wildcard pattern such as ``"resnet*"``; without wildcards, a part of the name.
+        pretrained: Lists only models with weights, each with its tag (``"dacl.fer2013"``).
+
+    Returns:
+        Sorted names without the ``fer_`` that timm knows them by.
+    """
+    if pretrained:
+        known = timm.list_pretrained(f"{PREFIX}*")
+        known = [n for n in known if not is_missing(timm.get_pretrained_cfg(n).to_dict())]
+    else:
+        known = timm.list_models(f"{PREFIX}*")
+    names = sorted(name.removeprefix(PREFIX) for name in known)
+    pattern = filter if any(c in filter for c in "*?[") else f"*{filter}*"
+    return [name for name in names if fnmatch.fnmatch(name, pattern)]
+
+
+def is_model(name: str) -> bool:
+    """Says whether ``name``, with or without a tag, is a model of fer_zoo."""
+    arch, tag = split_model_name_tag(name.removeprefix(PREFIX))
+    return timm.is_model(PREFIX + arch) and (not tag or tag in _tags(arch))
+
+
+def model_entrypoint(name: str) -> Callable[..., nn.Module]:
+    """Returns the factory function of a model.
+
+    Raises:
+        UnknownModelError: If there is no such model.
+    """
+    arch, _ = split_model_name_tag(resolve_name(name))
+    entrypoint: Callable[..., nn.Module] = timm.model_entrypoint(arch)
+    return entrypoint
+
+
+def _tags(arch: str) -> list[str]:
+    names = timm.models.get_arch_pretrained_cfgs(PREFIX + arch)
+    return [split_model_name_tag(name)[1] for name in names]
+
+
+def resolve_name(name: str) -> str:
+    """Returns the name that timm knows a model by, ``fer_dacl.fer2013`` for ``dacl.fer2013``.
+
+    Raises:
+        UnknownModelError: If there is no such model or tag; the message offers the closest.
+    """
+    if is_model(name):
+        return PREFIX + name.removeprefix(PREFIX)
+    arch, tag = split_model_name_tag(name.removeprefix(PREFIX))
+    known = list_models()
+    if arch in known:
+        tags = [name for name in list_models(pretrained=True) if name.startswith(f"{arch}.")]
+        raise UnknownModelError(
+            f"{arch} has no weights {tag!r}; there are {', '.join(tags) or 'none yet'}"
+        )
+    close = difflib.get_close_matches(arch, known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
+    raise UnknownModelError(f"no model {name!r}; {hint}")
+
+
+def create_model(
+    name: str | Path,
+    pretrained: bool = False,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    label_names: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> nn.Module:
+    """Creates a model.
+
+    Args:
+        name: A name of :func:`list_models`, with or without a weights tag; a folder that training
+            wrote; or ``hf-hub:owner/name`` or ``local-dir:path``.
+        pretrained: Whether to load weights; embedded ones need no network.
+        num_classes: Size of the classifier; another number than the weights have keeps the body
+            and starts a new classifier, 0 gives embeddings.
+        in_chans: Input channels, 1 by default; weights are adapted so that replicated gray gives
+            the same output.
+        label_names: Names of the classes, for a new classifier.
+        **kwargs: Arguments of the model (``drop_rate``, ``features_only``, ``img_size`` ...).
+
+    Returns:
+        A module from float images (N, in_chans, H, W) to logits (N, num_classes).
+
+    Raises:
+        UnknownModelError: If there is no such model or tag.
+        WeightsError: If weights are asked for and missing, damaged or unfit.
+        ConfigError: If ``label_names`` does not have ``num_classes`` names.
+
+    Example:
+        >>> import fer_zoo
+        >>> model = fer_zoo.create_model("resnet18", label_names=["no", "maybe", "yes"])
+        >>> model.label_names, model.num_classes
+        (('no', 'maybe', 'yes'), 3)
+    """
+    if label_names is not None:
+        num_classes = len(label_names) if num_classes is None else num_classes
+        if len(label_names) != num_classes:
+            raise ConfigError(f"{len(label_names)} label_names for num_classes={num_classes}")
+        model = create_model(name, pretrained, num_classes, in_chans, **kwargs)
+        return _rename(model, tuple(label_names), pretrained)
+    checkpoint = str(kwargs.get("checkpoint_path") or WEIGHTS_NAME)
+    if not checkpoint.endswith(".safetensors"):
+        raise WeightsError(f"{checkpoint}: only safetensors files are loaded; convert it first")
+    folder = _model_folder(str(name), kwargs.get("cache_dir"))
+    options = {"pretrained": pretrained, "num_classes": num_classes, "in_chans": in_chans, **kwargs}
+    if not folder:
+        return cast(nn.Module, timm.create_model(resolve_name(str(name)), **options))
+    try:
+        return cast(nn.Module, timm.create_model(folder, **options))
+    except FerZooError:
+        raise
+    except Exception as error:  # a damaged config.json can ask for anything
+        if kwargs:  # then the caller may be wrong
+            raise
+        raise WeightsError(
+            f"{name}: no model can be built from its {CONFIG_NAME} ({type(error).__name__}: "
+            f"{error}); copy or train it again"
+        ) from error
+
+
+def _rename(model: Any, names: tuple[str, ...], pretrained: bool) -> nn.Module:
+    """Gives a model its class names; a pretrained classifier of other classes is replaced."""
+    saved = getattr(model, "label_names", ())
+    same = same_label_order(names, saved)
+    # after a change of num_classes the classifier is new already, and its names are generic
+    if pretrained and saved and not same and saved != generic_label_names(len(saved)):
+        classifier = model.get_classifier(name_only=True)
+        _logger.warning("%s left out: its classes are %s", classifier, ", ".join(saved))
+        model.reset_classifier(len(names))
+    model.label_names = model.pretrained_cfg["label_names"] = names
+    return cast(nn.Module, model)
+
+
+def _model_folder(name: str, cache_dir: str | Path | None) -> str | None:
+    """Returns ``local-dir:`` and the folder a name stands for, None if it is no folder.
+
+    A registered name wins over a folder of that name; ``./dacl`` is the folder.
+    """
+    source, _, rest = name.partition(":")
+    if is_model(name):
+        return None
+    if source in ("hf-hub", "hf_hub"):
+        folder = fetch_from_hub(rest, cache_dir)
+    else:
+        folder = Path(rest if source == "local-dir" else name)
+        if not (folder / CONFIG_NAME).is_file():
+            if source == "local-dir" or folder.is_dir() or "/" in name:
+                raise UnknownModelError(f"{folder} is no model folder: it has no {CONFIG_NAME}")
+            return None
+    config = read_config(folder)
+    architecture = str(config.get("architecture"))
+    if not (architecture.startswith(PREFIX) and is_model(architecture)):
+        raise UnknownModelError(
+            f"{name} holds a {architecture}, which is no model of fer_zoo: timm.create_model may "
+            "load it"
+        )
+    parts = (config, config.get("pretrained_cfg"), config.get("model_args"))
+    said = [
+        part["num_classes"] for part in parts if isinstance(part, dict) and "num_classes" in part
+    ]
+    if any(count != said[0] for count in said):  # timm would start a new classifier
+        raise WeightsError(
+            f"{folder / CONFIG_NAME} says num_classes {' and '.join(map(str, said))}; copy or "
+            "train it again"
+        )
+    return f"local-dir:{folder}"

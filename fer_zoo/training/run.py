@@ -1,0 +1,114 @@
+"""One run: from a recipe and a data set to a folder with weights."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fer_zoo.atomic import clear_partials, make_folder
+from fer_zoo.data import FER2013, FaceDataset, FERPlus
+from fer_zoo.errors import ConfigError
+from fer_zoo.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
+from fer_zoo.training.config import TrainConfig, load_config, recipe_of
+from fer_zoo.training.distributed import world
+from fer_zoo.training.initial_weights import architecture_of
+from fer_zoo.training.loop import Trainer, TrainResult
+
+
+def train(
+    model: str | None = None,
+    data: str | Path | tuple[FaceDataset, FaceDataset] = "",
+    out: str | Path = "",
+    *,
+    recipe: str | Path | None = None,
+    resume: bool = False,
+    time_limit: float | None = None,
+    device: str | torch.device | None = None,
+    progress: bool = False,
+    **settings: Any,
+) -> TrainResult:
+    """Trains a model and leaves its best epoch in a folder that create_model accepts.
+
+    The epoch with the best accuracy on the validation split is kept. The folder also holds
+    ``last.pt`` (to resume from), ``log.jsonl`` (a record per epoch) and ``curves.png``. Started by
+    torchrun, the processes share every batch.
+
+    Args:
+        model: Name of the model; by default the recipe's.
+        data: Where FER-2013 lies, with the FER+ votes if the recipe needs them, or a training and
+            a validation data set.
+        out: The folder to write.
+        recipe: Name or TOML file of a recipe; by default that of the model, if it has one.
+        resume: Continues from the folder's checkpoint; settings not given are the checkpoint's.
+        time_limit: Minutes after which to stop, resumably.
+        device: Where to compute; CUDA where there is one.
+        progress: Whether to show a progress bar.
+        **settings: Fields of :class:`TrainConfig`, laid over the recipe.
+
+    Returns:
+        Where the weights are, whether all epochs ran, and the best accuracy.
+
+    Raises:
+        ConfigError: If settings are wrong or contradict each other, or the folder has a run.
+        DataError: If the data cannot be used.
+        TrainingError: If the loss is no longer finite, or the checkpoint cannot be resumed.
+        OutputError: If the folder cannot be written.
+
+    Example:
+        >>> train("dacl", "data", "runs/dacl", epochs=40)  # doctest: +SKIP
+    """
+    folder = Path(out)
+    config = _config(folder, model, recipe, resume, settings)
+    make_folder(folder)  # one that cannot be written is found out now, not after an epoch
+    clear_partials(folder)
+    train_set, val_set = open_data(data, config)
+    with world(device) as processes:
+        trainer = Trainer(config, train_set, val_set, folder, processes, progress)
+        if resume:
+            trainer.resume()
+        result = trainer.fit(time_limit)
+        if processes.is_main and trainer.records:
+            from fer_zoo.evaluation.plots import save_curves
+
+            save_curves(folder / "curves.png", trainer.records)
+    return result
+
+
+def open_data(
+    data: str | Path | tuple[FaceDataset, FaceDataset], config: TrainConfig
+) -> tuple[FaceDataset, FaceDataset]:
+    """Returns training and validation faces as the recipe wants them.
+
+    Args:
+        data: Where FER-2013 lies, or the two data sets themselves.
+        config: Says which labels, whether leaks are dropped, and whether FER+ votes are used.
+    """
+    if isinstance(data, tuple):
+        return data
+    if config.labels == "ferplus":
+        rule, leaks = config.ferplus_target, config.exclude_leaks
+        return FERPlus(data, target=rule, exclude_leaks=leaks), FERPlus(data, "val")
+    votes = config.ferplus > 0
+    train_set = FER2013(data, "train", exclude_leaks=config.exclude_leaks, with_votes=votes)
+    return train_set, FER2013(data, "val")
+
+
+def _config(
+    folder: Path,
+    model: str | None,
+    recipe: str | Path | None,
+    resume: bool,
+    settings: dict[str, Any],
+) -> TrainConfig:
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if model is not None:
+        settings["model"] = model
+    elif settings.get("pretrained") and not recipe and not resume:
+        settings["model"] = architecture_of(settings["pretrained"])
+    if resume:
+        saved = load_checkpoint(folder)["config"]
+        named = load_config(recipe, **settings) if recipe else None
+        return named or load_config(**{**saved, **settings})
+    if (folder / CHECKPOINT_NAME).exists() and load_checkpoint(folder)["epoch"] > 0:
+        raise ConfigError(f"{folder} has a run already: use --resume, or another folder")
+    return load_config(recipe or (model and recipe_of(model)), **settings)

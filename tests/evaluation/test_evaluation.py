@@ -1,0 +1,230 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn.functional import nll_loss
+
+from fer_zoo.data import FaceDataset, FERPlus
+from fer_zoo.errors import ConfigError, DataError, DataNotFoundError, OutputError
+from fer_zoo.evaluation.calibration import fit_temperature
+from fer_zoo.evaluation.evaluation import evaluate, read_faces
+from fer_zoo.evaluation.plots import save_confusion, save_curves, save_reliability, save_roc
+from fer_zoo.hub import save_pretrained
+from fer_zoo.inference.logits import predict_logits
+from fer_zoo.labels import AFFECTNET_LABELS, FER2013_LABELS, FERPLUS_LABELS, label_indices
+from fer_zoo.models import create_model
+from fer_zoo.preprocessing import Preprocessing
+
+ORDER = (3, 0, 6, 5, 1, 2, 4)
+
+
+def dataset(n=42, label_names=FER2013_LABELS, targets=None, **kwargs):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (n, 48, 48), dtype=torch.uint8, generator=generator)
+    targets = torch.arange(n) % 7 if targets is None else targets
+    return FaceDataset(images=images, targets=targets, label_names=label_names, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    model = create_model("resnet18", channels=(8, 8, 16, 16))
+    return model
+
+
+def test_logits_are_the_models_in_eval_mode(model):
+    images = dataset().images
+    model.train()
+    found = predict_logits(model, images, batch_size=5)
+    assert model.training
+    with torch.no_grad():
+        expected = model.eval()(Preprocessing((48, 48), (0.5077,), (0.255,)).tensor(images))
+    assert found.dtype == torch.float32 and found.shape == (42, 7)
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert expected.std(dim=0).min() > 0.01
+    assert torch.allclose(found, predict_logits(model, images, batch_size=256), atol=1e-4)
+    with pytest.raises(ConfigError, match="batch_size"):
+        predict_logits(model, images, batch_size=0)
+
+
+def test_flip_averages_probabilities_of_both_views(model):
+    images = dataset().images
+    mean = sum(predict_logits(model, v).softmax(1) for v in (images, images.flip(2))) / 2
+    found = predict_logits(model, images, flip=True)
+    assert torch.allclose(found.exp(), mean, atol=1e-6)
+    assert not torch.allclose(found.exp(), predict_logits(model, images).softmax(1), atol=1e-3)
+    assert torch.allclose(found, predict_logits(model, images.flip(2), flip=True), atol=1e-5)
+
+
+def test_evaluate_reports_both_apart(model):
+    faces = dataset()
+    result = evaluate(model, faces, flip=True, batch_size=8, device="cpu")
+    p = predict_logits(model, faces.images).softmax(1)
+    hits = int((p.argmax(1) == faces.targets).sum())
+    assert result.metrics["accuracy"] == hits / 42
+    loss = float(nll_loss(p.log(), faces.targets))
+    assert result.metrics["log_loss"] == pytest.approx(loss, rel=1e-4)
+    both = predict_logits(model, faces.images, flip=True)
+    loss = float(nll_loss(both, faces.targets))
+    assert result.metrics_flip["log_loss"] == pytest.approx(loss, rel=1e-4)
+    assert np.allclose(result.probabilities, p, atol=1e-5)
+    assert evaluate(model, faces).metrics_flip is None
+
+
+def test_labels_are_matched_by_name(model):
+    faces = dataset()
+    names = ["Anger", "disgusted", "Fear", "happiness", "sadness", "surprised", "NEUTRAL"]
+    shuffled = tuple(names[i] for i in ORDER)
+    positions = torch.tensor([ORDER.index(i) for i in range(7)])
+    other = dataset(label_names=shuffled, targets=positions[faces.targets])
+    a, b = evaluate(model, faces), evaluate(model, other)
+    assert a.metrics == b.metrics and np.array_equal(a.targets, b.targets)
+    assert b.label_names == FER2013_LABELS
+
+
+@pytest.mark.parametrize(
+    "names",
+    [FERPLUS_LABELS, FER2013_LABELS[:6], (*FER2013_LABELS[:6], "bored"),
+     (*FER2013_LABELS[:6], "anger")],
+)  # fmt: skip
+def test_other_label_sets_are_refused(model, names):
+    with pytest.raises(DataError, match="labels"):
+        evaluate(model, dataset(label_names=names, targets=torch.zeros(42, dtype=torch.long)))
+
+
+def test_one_hot_targets_count_and_soft_ones_do_not(model):
+    faces = dataset()
+    hard = torch.nn.functional.one_hot(faces.targets, 7).float()
+    assert evaluate(model, dataset(targets=hard)).metrics == evaluate(model, faces).metrics
+    with pytest.raises(DataError, match="one label per face"):
+        evaluate(model, dataset(targets=hard * 0.6 + 0.4 / 7))
+
+
+def test_a_run_folder_with_its_provenance(model, tmp_path):
+    save_pretrained(model, tmp_path / "run", {"recipe": {"lr": 0.1}})
+    result = evaluate(tmp_path / "run", dataset(split="val"))
+    assert result.metrics == evaluate(model, dataset()).metrics
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert result.provenance["weights_sha256"] == config["weights_sha256"]
+    assert result.provenance["versions"]["torch"] == torch.__version__
+    result.save(tmp_path / "new" / "metrics.json")
+    saved = json.loads((tmp_path / "new" / "metrics.json").read_text())
+    assert saved["metrics"] == result.metrics and saved["split"] == "val"
+    assert "PublicTest" in saved["split_note"] and "chose" in saved["split_note"]
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["metrics.json"]
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError):
+        result.save(tmp_path / "file" / "metrics.json")
+
+
+def test_the_table_shows_every_figure(model):
+    targets = torch.arange(42) % 6  # no neutral face
+    result = evaluate(model, dataset(targets=targets, split="val"), flip=True)
+    text = result.table()
+    m = result.metrics
+    for value in (m["accuracy"], m["balanced_accuracy"], m["f1_macro"], m["precision_weighted"]):
+        assert f"{100 * value:.2f}" in text
+    for value in (m["log_loss"], m["ece"], result.metrics_flip["log_loss"]):
+        assert f"{value:.4f}" in text
+    for name in FER2013_LABELS:
+        assert f"\n{name}" in text
+    assert "PublicTest" in text and "note: no ROC AUC for neutral" in text
+    assert max(len(line) for line in text.splitlines()) <= 100
+    row = [line.split() for line in text.splitlines() if line.startswith("happy")]
+    assert row[1] == ["happy", *map(str, m["confusion"][3])]
+
+
+def test_evidence_beside_the_figures(model, monkeypatch):
+    votes = torch.zeros(42, 10, dtype=torch.uint8)
+    codes = [4, 5, 6, 1, 3, 2, 0]  # each class's column in FER+
+    votes[torch.arange(42), torch.tensor(codes)[torch.arange(42) % 7]] = 8
+    votes[:6, 7] = 9  # contempt, which FER-2013 does not know
+    faces = dataset(votes=votes)
+    leaked = hashlib.sha256(faces.images[3].numpy().tobytes()).hexdigest()
+    monkeypatch.setattr("fer_zoo.data.fer2013.leaks.leaked_rows", lambda: {leaked: (1, 30000)})
+    result = evaluate(model, faces)
+    assert result.leak_free["metrics"]["n"] == 41
+    right = result.probabilities.argmax(1) == result.targets
+    assert result.leak_free["metrics"]["accuracy"] == np.delete(right, 3).mean()
+    assert result.ferplus["n_majority"] == 36 and result.ferplus["n"] == 42
+    assert result.ferplus["accuracy"] == right[6:].mean()
+    logits = predict_logits(model, faces.images)
+    assert result.calibrated["temperature"] == fit_temperature(logits, faces.targets)
+    assert result.calibrated_probabilities.shape == (42, 7)
+    text = result.table()
+    assert "on the 41 faces in no other split" in text and "(36 faces)" in text
+    monkeypatch.undo()
+    plain = evaluate(model, dataset(n=4))
+    assert plain.leak_free is plain.ferplus is plain.calibrated is None
+
+
+def test_faces_come_with_votes_where_there_are_any(synthetic_layouts, tmp_path):
+    with_votes = Path(synthetic_layouts["csv"])
+    assert read_faces(with_votes, "val").votes is not None
+    shutil.copy(next(with_votes.glob("fer2013.csv")), tmp_path)
+    assert read_faces(tmp_path, "val").votes is None
+
+
+def test_a_module_keeps_its_modes():
+    model = create_model("vgg_small").train()
+    model.stages[0].eval()
+    before = [module.training for module in model.modules()]
+    evaluate(model, dataset())
+    assert [module.training for module in model.modules()] == before
+
+
+def test_votes_that_cannot_be_read_are_told(synthetic_layouts, tmp_path):
+    shutil.copytree(synthetic_layouts["csv"], tmp_path / "data")
+    (tmp_path / "data" / "fer2013new.csv").write_text("Usage\nTraining\n")
+    with pytest.warns(UserWarning, match="votes are left out: .*fer2013new"):
+        assert read_faces(tmp_path / "data", "val").votes is None
+
+
+def test_a_model_of_ferplus_is_measured_by_the_majority(synthetic_layouts, synthetic_root):
+    torch.manual_seed(0)
+    model = create_model("alexnet", label_names=FERPLUS_LABELS)
+    for split in ("val", "test"):
+        wanted = FERPlus(synthetic_root, split)
+        result = evaluate(model, synthetic_root, split)
+        assert result.label_names == FERPLUS_LABELS
+        assert result.targets.tolist() == wanted.targets.tolist()
+        assert f"FER+ majority keeps {len(wanted)}" in result.table()
+        assert result.metrics == evaluate(model, wanted).metrics
+        assert result.ferplus["n_majority"] == len(wanted)
+    turned = create_model("alexnet", label_names=AFFECTNET_LABELS)
+    names = [FERPLUS_LABELS[t] for t in FERPlus(synthetic_root, "val").targets]
+    found = evaluate(turned, synthetic_root).targets.tolist()
+    assert found == label_indices(names, AFFECTNET_LABELS)
+    with pytest.raises(DataNotFoundError, match="use the csv or"):
+        evaluate(model, synthetic_layouts["folder"])
+
+
+def decoded(path):
+    with Image.open(path) as image:
+        image.load()
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def test_plots(model, tmp_path):
+    result = evaluate(model, dataset(targets=torch.arange(42) % 6))
+    names = result.label_names
+    save_confusion(tmp_path / "new" / "c.png", result.metrics["confusion"], names, result.title)
+    save_confusion(tmp_path / "diagonal.png", np.eye(7, dtype=int).tolist(), names)
+    save_roc(tmp_path / "r.png", result.probabilities, result.targets, names, result.title)
+    save_roc(tmp_path / "one.png", result.probabilities[:1], result.targets[:1], names)
+    panels = {"before": result.probabilities, "after": result.calibrated_probabilities}
+    save_reliability(tmp_path / "e.png", panels, result.targets, result.title)
+    record = {"train_loss": 1.0, "val_loss": 1.1, "train_accuracy": 0.5, "val_accuracy": 0.6}
+    save_curves(tmp_path / "u.png", [{"epoch": 0, **record}])
+    for name in ("new/c.png", "diagonal.png", "r.png", "one.png", "e.png", "u.png"):
+        pixels = decoded(tmp_path / name)
+        assert min(pixels.shape[:2]) > 300 and pixels.std() > 5
+    # dark cells on the diagonal only: the colours are the shares
+    dark = (decoded(tmp_path / "diagonal.png")[:, :700].sum(axis=2) < 200).sum()
+    spread = (decoded(tmp_path / "new" / "c.png")[:, :700].sum(axis=2) < 200).sum()
+    assert dark > spread
