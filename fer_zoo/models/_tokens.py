@@ -95,7 +95,7 @@ class TokenModel(FaceModel):
 
     def encode(self, x: Tensor) -> Tensor:
         """Runs the encoder on tokens (N, L, D), without the norm that follows it."""
-        if self.grad_checkpointing and not torch.jit.is_scripting():
+        if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
             x = checkpoint_seq(self.blocks, x)
         else:
             x = self.blocks(x)
@@ -116,8 +116,10 @@ class TokenModel(FaceModel):
             height: Height of the stem's map.
             width: Width of the stem's map.
         """
-        positions = tokens[:, self.num_prefix_tokens :].unflatten(1, (-1, height, width))
-        return positions.mean(dim=1).permute(0, 3, 1, 2)
+        tokens = tokens[:, self.num_prefix_tokens :]
+        n, length, dim = tokens.shape
+        branches = length // (height * width)
+        return tokens.reshape(n, branches, height, width, dim).mean(dim=1).permute(0, 3, 1, 2)
 
     def forward_intermediates(
         self,

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from timm.layers import register_notrace_module
-from timm.models import checkpoint
+from timm.models import checkpoint, checkpoint_seq
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
@@ -22,9 +23,10 @@ def generic_label_names(num_classes: int) -> tuple[str, ...]:
 class FaceModel(nn.Module):
     """A classifier of faces: float images (N, in_chans, H, W) to logits (N, num_classes).
 
-    A subclass builds ``stages`` that follow each other, calls :meth:`describe_stages` and
-    :meth:`set_head`, and defines ``forward_features``. A class of timm, which has most of these
-    methods, comes before this one: ``class SmallFaceResNet(ResNet, FaceModel)``.
+    The forward pass is ``stages``, one after the other, then ``head``. A subclass builds both and
+    calls :meth:`describe_stages` and :meth:`set_head`; one that is not made of stages overrides
+    what reads them. A class of timm, which has most of these methods, comes before this one:
+    ``class SmallFaceResNet(ResNet, FaceModel)``.
 
     Attributes:
         label_names: Names of the classes; empty without a classifier.
@@ -73,8 +75,12 @@ class FaceModel(nn.Module):
         self.head, self.num_classes, self.head_hidden_size = head, num_classes, head.num_features
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Returns the last map or the last tokens, unpooled."""
-        raise NotImplementedError(f"{type(self).__name__} has no features of its own")
+        """Returns the last map (N, num_features, H', W'), or the last tokens."""
+        if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            x = checkpoint_seq(self.stages, x)
+        else:
+            x = self.stages(x)
+        return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Returns the logits of features.

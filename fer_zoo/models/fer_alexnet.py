@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from timm.models import checkpoint_seq, generate_default_cfgs, register_model
-from torch import Tensor, nn
+from timm.models import generate_default_cfgs, register_model
+from torch import nn
 
 from fer_zoo.layers import ClassifierHead, conv_layer
 from fer_zoo.models._build import build, default_cfg
@@ -85,14 +85,6 @@ class AlexNet(FaceModel):
         grid = 3 if small_stem else 6
         head = ClassifierHead(256, num_classes, global_pool, grid, hidden, drop_rate, **dd)
         self.set_head(head, num_classes)
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Returns the last map, (N, 256, 3, 3) of 48-pixel faces."""
-        if self.grad_checkpointing and not torch.jit.is_scripting():
-            x = checkpoint_seq(self.stages, x)
-        else:
-            x = self.stages(x)
-        return x
 
 
 def _alexnet(variant: str, pretrained: bool, **kwargs: Any) -> FaceModel:

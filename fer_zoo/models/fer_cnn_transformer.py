@@ -5,9 +5,8 @@ from itertools import accumulate, pairwise
 from operator import mul
 from typing import Any
 
-import torch
-from timm.models import checkpoint_seq, generate_default_cfgs, register_model
-from torch import Tensor, nn
+from timm.models import generate_default_cfgs, register_model
+from torch import nn
 
 from fer_zoo.layers import ClassifierHead, conv_layer
 from fer_zoo.models._build import default_cfg
@@ -64,14 +63,6 @@ class CustomCNN(FaceModel):
         self.stages = nn.Sequential(*stages)
         self.describe_stages(in_chans, channels, list(accumulate(strides, mul)))
         self.set_head(ClassifierHead(channels[-1], 0, global_pool=""), 0)
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Returns the last map, (N, channels[-1], 6, 6) of 48-pixel faces."""
-        if self.grad_checkpointing and not torch.jit.is_scripting():
-            x = checkpoint_seq(self.stages, x)
-        else:
-            x = self.stages(x)
-        return x
 
 
 @register_model

@@ -5,8 +5,8 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from timm.models import checkpoint_seq, generate_default_cfgs, register_model
-from torch import Tensor, nn
+from timm.models import generate_default_cfgs, register_model
+from torch import nn
 
 from fer_zoo.labels import FERPLUS_LABELS
 from fer_zoo.layers import ClassifierHead, conv_layer
@@ -90,14 +90,6 @@ class VGG(FaceModel):
         self.describe_stages(in_chans, channels, reductions)
         head = ClassifierHead(channels[-1], num_classes, global_pool, grid, hidden, drop_rate, **dd)
         self.set_head(head, num_classes)
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Returns the last map, (N, channels[-1], 3, 3) of 48-pixel faces."""
-        if self.grad_checkpointing and not torch.jit.is_scripting():
-            x = checkpoint_seq(self.stages, x)
-        else:
-            x = self.stages(x)
-        return x
 
 
 def _vgg(variant: str, pretrained: bool, **kwargs: Any) -> FaceModel:
