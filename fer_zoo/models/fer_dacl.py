@@ -60,12 +60,12 @@ class DACL(SmallFaceResNet):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Returns the attended last map, (N, num_features, H/16, W/16)."""
-        x = self.maxpool(self.act1(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.act1(self.bn1(self.conv1(x))))  # type: ignore[operator]
         if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
             stages = [self.layer1, self.layer2, self.layer3, self.layer4]
             x = checkpoint_seq(stages, x, flatten=True)
         else:
-            x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+            x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # type: ignore[operator]
         attended: Tensor = self.attention(x)
         return attended
 
