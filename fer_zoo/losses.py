@@ -141,8 +141,8 @@ class AttentiveCenterLoss(nn.Module):
         """Returns each feature dimension's weight, (N, D), for a map (N, C, H, W)."""
         if feature_map.ndim != 4:
             raise ConfigError(
-                f"the center loss reads a map (N, C, H, W), and this model gives tokens "
-                f"{tuple(feature_map.shape)}: set center_loss = 0"
+                f"the center loss reads a map (N, C, H, W), not {tuple(feature_map.shape)}: give "
+                "the last feature map of a model without tokens"
             )
         pairs: Tensor = self.attention(self.context(feature_map))
         pairs = pairs.to(torch.promote_types(pairs.dtype, torch.float32))

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ class Trainer:
             if record is None:
                 break
             model = published_model(self.step.averaged, self.config, self.pretrained, self.loader)
-            record |= self.validation(lambda x, model=model: self.step.predict(model, x))
+            record |= self.validation(partial(self.step.predict, model))
             record["seconds"] = round(time.monotonic() - start, 2)
             self.seconds += record["seconds"]
             longest = max(longest, record["seconds"])

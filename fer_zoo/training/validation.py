@@ -66,7 +66,7 @@ class Validation:
             predict: Gives the logits (N, num_classes) of a model's input (N, C, H, W).
         """
         loss = correct = 0.0
-        batches = zip(self.faces.batches(_BATCH), self.targets.split(_BATCH), strict=True)
+        batches = zip(self.faces.batches(_BATCH), torch.split(self.targets, _BATCH), strict=True)
         for faces, targets in batches:
             logits = predict(self.preprocessing.tensor(faces))
             loss += float(F.cross_entropy(logits, targets, reduction="sum"))
