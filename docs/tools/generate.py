@@ -331,7 +331,9 @@ def learnt(recipe: dict[str, Any]) -> str:
     teachers = f", and distilled from {', '.join(taught)}" if taught else ""
     if recipe.get("labels") == "ferplus":
         return f"targets from their FER+ votes (`{recipe['ferplus_target']}`){teachers}"
-    votes = " and the FER+ votes of the same faces as a second head" if recipe["ferplus"] else ""
+    votes = (
+        " and the FER+ votes of the same faces as a second head" if recipe["ferplus_weight"] else ""
+    )
     return f"their labels{votes}{teachers}"
 
 
@@ -359,13 +361,15 @@ def run_lines(run: dict[str, Any]) -> list[str]:
     later = []
     if n := training.get("norm_faces_afterwards"):
         later += [
-            f"The statistics of its batch norms were taken after the run, from {n} training faces",
-            "without augmentation; the epoch was chosen before. In training `norm_faces` does it.",
+            f"Its batch norm statistics were estimated after the run, on {n} training faces",
+            "without augmentation; the epoch was chosen before. `batch_norm_faces` does it in",
+            "training.",
         ]
     if share := training.get("keep_start_afterwards"):
         later += [
-            "After the run its weights were averaged with those that it started from, which have a",
-            f"share of {share}; the epoch was chosen before. In training `keep_start` does it.",
+            "Its weights were interpolated with its initial weights after the run; these have a",
+            f"share of {share}; the epoch was chosen before. `pretrained_share` does it in",
+            "training.",
         ]
     return [
         f"Best epoch {training['epochs']} of {recipe['epochs']}, after "
@@ -407,8 +411,8 @@ def measured(name: str) -> str:
     path, record = RECIPES / f"{recipe_of(name)}.toml", weights_record(f"fer_{name}") or {}
     training, epochs = record["training"], record["recipe"]["epochs"]
     words = {
-        "norm_faces": ", norms' statistics taken afterwards",
-        "keep_start": ", averaged with its start afterwards",
+        "norm_faces": ", batch norm statistics estimated afterwards",
+        "keep_start": ", interpolated with its initial weights afterwards",
     }
     later = "".join(text for name, text in words.items() if f"{name}_afterwards" in training)
     line = (

@@ -10,7 +10,7 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "bench",
         help="measure training and inference speed on this machine",
-        description="Times the real training step (augmentation, forward, backward, optimizer) and "
+        description="Times training steps (augmentation, forward, backward, optimizer) and "
         "inference of models on random faces. Run nothing else meanwhile.",
     )
     parser.add_argument("models", nargs="*", default=["dacl"], help="model names (dacl)")

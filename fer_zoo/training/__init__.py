@@ -4,17 +4,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fer_zoo.training.config import TrainConfig, list_recipes, load_config, recipe_of
+    from fer_zoo.training.config import TrainConfig
     from fer_zoo.training.loop import Trainer, TrainResult
+    from fer_zoo.training.recipes import list_recipes, load_config, recipe_of
     from fer_zoo.training.run import train
 
 _MODULES = {
     "TrainConfig": "config",
     "TrainResult": "loop",
     "Trainer": "loop",
-    "list_recipes": "config",
-    "load_config": "config",
-    "recipe_of": "config",
+    "list_recipes": "recipes",
+    "load_config": "recipes",
+    "recipe_of": "recipes",
     "train": "run",
 }
 

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, and enough to continue to the same bits."""
+"""Checkpoints and the log: written whole or not at all, enough to continue bit for bit."""
 
 import json
 import pickle
@@ -16,21 +16,18 @@ from fer_zoo.training.config import TrainConfig
 CHECKPOINT_NAME, LOG_NAME = "last.pt", "log.jsonl"
 
 
-def save_checkpoint(folder: Path, config: TrainConfig, epoch: int, state: dict[str, Any]) -> None:
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Writes ``last.pt``.
 
     Args:
         folder: The run's folder.
-        config: The recipe; resuming with another one is refused.
-        epoch: Epochs finished.
-        state: Tensors and numbers of model, optimizer, averaged weights and progress.
+        state: The state of a :class:`fer_zoo.training.loop.Trainer`.
     """
-    content = {"config": asdict(config), "epoch": epoch, **state}
-    write_atomically(folder / CHECKPOINT_NAME, lambda path: torch.save(content, path))
+    write_atomically(folder / CHECKPOINT_NAME, lambda path: torch.save(state, path))
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
-    """Reads ``last.pt``; tensors come to the CPU, and no code in it is run.
+    """Reads ``last.pt`` onto the CPU; code in the file is never run.
 
     Raises:
         TrainingError: If there is none, or it cannot be read.
@@ -40,12 +37,12 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
         raise TrainingError(f"{folder} has no {CHECKPOINT_NAME} to resume; leave out --resume")
     try:
         with zipfile.ZipFile(path) as archive:
-            if spoilt := archive.testzip():  # torch itself does not look at the checksums
-                raise zipfile.BadZipFile(f"wrong checksum of {spoilt}")
+            if damaged := archive.testzip():  # torch does not check the checksums
+                raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if not {"config", "epoch", "objective", "optimizer"} <= content.keys():
             raise ValueError("no checkpoint of fer_zoo")
-    except pickle.UnpicklingError as error:  # torch's own advice is to run what is in it
+    except pickle.UnpicklingError as error:  # torch's own message says to run the code in it
         raise TrainingError(
             f"{path} is damaged, or holds more than tensors, which is never loaded; start again in "
             "a new folder"
@@ -56,7 +53,12 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def check_same_config(folder: Path, saved: dict[str, Any], config: TrainConfig) -> None:
-    """Refuses to continue a run under other settings.
+    """Refuses to continue a run with other settings.
+
+    Args:
+        folder: The run's folder.
+        saved: The settings in its checkpoint.
+        config: The settings to continue with.
 
     Raises:
         ConfigError: If a setting differs from the checkpoint's.
@@ -71,7 +73,7 @@ def check_same_config(folder: Path, saved: dict[str, Any], config: TrainConfig) 
 
 
 def truncate_log(folder: Path, epoch: int) -> list[dict[str, Any]]:
-    """Drops what the log says of epochs that the checkpoint does not contain.
+    """Drops the log's records of epochs that the checkpoint does not contain.
 
     Args:
         folder: The run's folder.
@@ -88,7 +90,7 @@ def truncate_log(folder: Path, epoch: int) -> list[dict[str, Any]]:
 
 
 def append_log(folder: Path, record: dict[str, Any]) -> None:
-    """Adds one epoch's record to the log, one line of JSON.
+    """Adds the record of one epoch to the log, as a line of JSON.
 
     Raises:
         OutputError: If the disk is full or the folder cannot be written.

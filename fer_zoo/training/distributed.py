@@ -1,4 +1,4 @@
-"""One process or many: what torchrun started, and how it is shared."""
+"""The processes that train together: one, or those that torchrun started."""
 
 import os
 from collections.abc import Iterator
@@ -35,16 +35,16 @@ class World:
         """Whether this process writes files and shows progress."""
         return self.rank == 0
 
-    def share(self, batch_size: int) -> slice:
-        """Returns which part of every batch this process computes.
+    def part(self, batch_size: int) -> slice:
+        """Returns the part of every batch that this process computes.
 
         Raises:
             ConfigError: If the batch does not divide evenly.
         """
         if batch_size % self.size:
             raise ConfigError(f"batch_size {batch_size} must divide by {self.size} processes")
-        part = batch_size // self.size
-        return slice(self.rank * part, (self.rank + 1) * part)
+        n = batch_size // self.size
+        return slice(self.rank * n, (self.rank + 1) * n)
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """Wraps a module so that its gradients are averaged over the processes."""
@@ -53,7 +53,7 @@ class World:
         if self.device.type == "cuda":
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         else:
-            share_norms(module)
+            share_batch_norm(module)
         return DistributedDataParallel(module)
 
     def mean(self, value: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class World:
 
 
 class _Sum(torch.autograd.Function):
-    """Sums a tensor over the processes; so does the backward pass with its gradient."""
+    """Sums a tensor over the processes; the backward pass sums its gradient."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class _Sum(torch.autograd.Function):
 
 
 class SharedBatchNorm(_BatchNorm):
-    """Batch normalisation by the statistics of all processes, where torch's own wants a GPU.
+    """Batch norm by the statistics of all processes on CPUs; torch's SyncBatchNorm needs GPUs.
 
     Shape:
         (N, C, ...) -> the same
@@ -95,7 +95,7 @@ class SharedBatchNorm(_BatchNorm):
         pass
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalises; in eval by the running statistics."""
+        """Normalises by the batches of all processes; in eval mode by the running statistics."""
         if not self.training or not dist.is_initialized():
             return super().forward(x)
         dims = [0, *range(2, x.ndim)]
@@ -119,8 +119,8 @@ class SharedBatchNorm(_BatchNorm):
         return normal.to(x.dtype)
 
 
-def share_norms(module: nn.Module) -> None:
-    """Lets all batch norms of a module share their statistics, keeping their parameters."""
+def share_batch_norm(module: nn.Module) -> None:
+    """Makes the batch norm layers of a module share statistics; their parameters stay."""
     for name, child in module.named_children():
         if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
             shared = SharedBatchNorm(child.num_features, child.eps, child.momentum)
@@ -128,12 +128,12 @@ def share_norms(module: nn.Module) -> None:
             shared.weight, shared.bias = child.weight, child.bias
             setattr(module, name, shared.train(child.training))
         else:
-            share_norms(child)
+            share_batch_norm(child)
 
 
 @contextmanager
 def world(device: str | torch.device | None = None) -> Iterator[World]:
-    """Joins the processes that torchrun started; alone without it.
+    """Joins the processes that torchrun started; without torchrun there is one.
 
     Args:
         device: Where to compute; by default CUDA where there is one, else the CPU.

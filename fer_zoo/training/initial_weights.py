@@ -1,32 +1,32 @@
-"""The weights that training starts from: random ones, a trained model's, or a trained stem's."""
+"""Initial weights: random ones, those of a trained model, or those of a trained stem."""
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from fer_zoo.errors import ConfigError
+from fer_zoo.errors import ConfigError, FerZooError
 from fer_zoo.labels import same_label_order
 from fer_zoo.models import create_model
 from fer_zoo.training.config import TrainConfig
 
 _logger = logging.getLogger(__name__)
 
-#: What a ResNet without its head consists of, in :class:`fer_zoo.models.SmallFaceResNet`'s names.
+#: The parts of a ResNet without its head, by their names in timm.
 _RESNET_PARTS = ("conv1.", "bn1.", "layer")
 
 
-def starting_model(config: TrainConfig, label_names: Sequence[str]) -> nn.Module:
-    """Builds a recipe's model with the weights it starts from.
+def create_initial_model(config: TrainConfig, label_names: Sequence[str]) -> nn.Module:
+    """Creates a recipe's model with its initial weights.
 
     Args:
-        config: Names the model, and what it starts from.
+        config: Names the model and its initial weights.
         label_names: Names of the classes to learn.
 
     Raises:
-        ConfigError: If ``pretrained`` or ``pretrained_stem`` does not fit the model.
+        ConfigError: If ``model_args``, ``pretrained`` or ``pretrained_stem`` do not fit the model.
         WeightsError: If weights are missing, damaged, or do not fit.
     """
     if config.pretrained:
@@ -36,51 +36,49 @@ def starting_model(config: TrainConfig, label_names: Sequence[str]) -> nn.Module
                 f"pretrained = {config.pretrained} are weights of {theirs} and the model is "
                 f"{wanted}: name that model, or other weights"
             )
-    model: Any = create_model(
-        config.pretrained or config.model,
-        pretrained=bool(config.pretrained),
-        label_names=label_names,
-        **config.model_args,
-    )
-    model.temperature = 1.0  # what calibrated the weights it starts from no longer holds
+    model = _create_model(config, label_names)
+    model.temperature = 1.0  # that of the pretrained weights does not calibrate the new ones
     if config.pretrained_stem:
-        _start_stem(model, config)
-    return model  # type: ignore[no-any-return]
+        _load_stem(model, config)
+    return cast(nn.Module, model)
 
 
-def weights_to_keep(
+def pretrained_weights(
     config: TrainConfig, model: nn.Module, label_names: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Copies the weights and norms' statistics that ``keep_start`` keeps a share of, if it is set.
+    """Copies the initial weights that published weights are interpolated with.
 
-    Weights of other classes are not kept, which a warning tells: the new classifier belongs to
-    the trained body alone.
+    Weights of other classes are left out with a warning, as the new classifier fits the trained
+    body alone.
 
     Args:
         config: The recipe.
-        model: Its model as :func:`starting_model` returned it.
+        model: Its model as :func:`create_initial_model` returned it.
         label_names: Names of the classes to learn.
+
+    Returns:
+        Weights and statistics of batch norm by name; none without ``pretrained_share``.
     """
-    if not config.keep_start:
+    if not config.pretrained_share:
         return {}
-    trained: Any = create_model(config.pretrained, device="meta")
-    if not same_label_order(trained.label_names, label_names):
-        theirs = ", ".join(trained.label_names)
-        _logger.warning("keep_start left out: the classes of %s are %s", config.pretrained, theirs)
+    pretrained: Any = create_model(config.pretrained, device="meta")
+    if not same_label_order(pretrained.label_names, label_names):
+        theirs = ", ".join(pretrained.label_names)
+        _logger.warning("no interpolation: the classes of %s are %s", config.pretrained, theirs)
         return {}
     return {k: v.clone() for k, v in model.state_dict().items() if v.is_floating_point()}
 
 
 @torch.no_grad()
-def move_towards(model: nn.Module, weights: dict[str, Tensor], share: float) -> None:
-    """Averages a model's weights, in place, with others of the same names.
+def interpolate_weights(model: nn.Module, weights: Mapping[str, Tensor], share: float) -> None:
+    """Interpolates a model's weights, in place, with others of the same names.
 
-    Wortsman et al. 2022, arXiv:2109.01903, equation 1, with 1 - ``share`` as their alpha.
+    Wortsman et al. 2022, arXiv:2109.01903, equation 1; their alpha is 1 - ``share``.
 
     Args:
         model: The model to change.
-        weights: The other weights; what they do not name stays.
-        share: How much of them the result has, in [0, 1].
+        weights: The other weights; those of the model that they do not name stay.
+        share: Share of the other weights in the result, in [0, 1].
     """
     for name, tensor in model.state_dict().items():
         if name in weights:
@@ -88,7 +86,7 @@ def move_towards(model: nn.Module, weights: dict[str, Tensor], share: float) -> 
 
 
 def architecture_of(name: str) -> str:
-    """Returns which model weights belong to.
+    """Returns the model that weights belong to.
 
     Args:
         name: Weights such as ``"vgg.ferplus"``, which are of ``"vgg"``, or a folder.
@@ -97,13 +95,35 @@ def architecture_of(name: str) -> str:
     return str(model.pretrained_cfg["architecture"]).removeprefix("fer_")
 
 
-def _start_stem(model: Any, config: TrainConfig) -> None:
+def _create_model(config: TrainConfig, label_names: Sequence[str]) -> Any:
+    args: dict[str, Any] = {"pretrained": bool(config.pretrained), "label_names": label_names}
+    name = config.pretrained or config.model
+    if not config.model_args:
+        return create_model(name, **args)
+    try:
+        model: Any = create_model(name, **args, **config.model_args)
+        x = torch.zeros(1, *model.pretrained_cfg["input_size"])
+        with torch.no_grad():
+            logits = model.eval()(x)
+        if logits.shape != (1, len(label_names)):
+            raise ValueError(f"no logits of {len(label_names)} classes, but {tuple(logits.shape)}")
+    except FerZooError:
+        raise
+    except Exception as error:  # a recipe can give a model any argument
+        raise ConfigError(
+            f"{config.model} cannot be trained with model_args = {config.model_args} "
+            f"({type(error).__name__}: {error}): correct them, or leave them out"
+        ) from error
+    return model.train()
+
+
+def _load_stem(model: Any, config: TrainConfig) -> None:
     stem = getattr(model, "stem", model)
     own = {k: v for k, v in stem.state_dict().items() if k.startswith(_RESNET_PARTS)}
     if not own:
         raise ConfigError(
-            f"{config.model} has no ResNet stem to start from pretrained_stem: leave it out, or "
-            "train dacl, resnet18, resnet50, transfer or transfer_concat"
+            f"{config.model} has no ResNet stem for pretrained_stem: leave it out, or train dacl, "
+            "resnet18, resnet50, transfer or transfer_concat"
         )
     source = create_model(config.pretrained_stem, pretrained=True).state_dict()
     wrong = [k for k, v in own.items() if k not in source or source[k].shape != v.shape]
@@ -115,4 +135,4 @@ def _start_stem(model: Any, config: TrainConfig) -> None:
     stem.load_state_dict({k: source[k] for k in own}, strict=False)
 
 
-__all__ = ["architecture_of", "move_towards", "starting_model", "weights_to_keep"]
+__all__ = ["architecture_of", "create_initial_model", "interpolate_weights", "pretrained_weights"]

@@ -1,7 +1,8 @@
-"""The training faces as one tensor on the device, and the batches drawn from it."""
+"""The training faces, and the augmented batches drawn from them."""
 
 import math
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,29 +20,66 @@ from fer_zoo.training.objective import Batch
 
 
 def epoch_seed(config: TrainConfig, epoch: int) -> int:
-    """Returns the seed of all that is random in one epoch, so that resuming needs no state."""
+    """Returns the seed of everything random in one epoch, so that resuming needs no state."""
     return config.seed * 100_003 + epoch
 
 
-class Batches:
-    """Draws augmented batches; the same ones for the same seed and epoch, on any processes.
+class IndexedFaces(Protocol):
+    """Faces that are read when a tensor of positions indexes them."""
 
-    Mixup alone depends on how many there are: each process blends the faces of its part.
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, positions: Tensor, /) -> Tensor: ...
+
+
+class StoredFaces:
+    """Faces before augmentation, fetched in batches onto a device.
+
+    A tensor moves to the device as a whole. Faces that are read when they are indexed stay where
+    they are, so that memory holds one batch of them.
+
+    Args:
+        images: uint8 faces (N, H, W), or a sequence of them that a tensor of positions indexes.
+        device: Where batches go.
+    """
+
+    def __init__(self, images: Tensor | IndexedFaces, device: torch.device) -> None:
+        self.device, self.images = device, images
+        self.index_device = torch.device("cpu")
+        if isinstance(images, Tensor):
+            self.images, self.index_device = images.to(device), device
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, positions: Tensor) -> Tensor:
+        return self.images[positions.to(self.index_device)].to(self.device)
+
+    def batches(self, size: int = 256) -> Iterator[Tensor]:
+        """Yields all faces in order."""
+        for positions in torch.split(torch.arange(len(self)), size):
+            yield self[positions]
+
+
+class TrainLoader:
+    """Draws augmented batches; the same seed and epoch give the same ones on any processes.
+
+    Mixup alone depends on the number of processes, as each blends the faces of its own part.
 
     Args:
         dataset: Training faces.
         config: Batch size, augmentation, mixup, sampling.
-        world: Which part of each batch is this process's.
-        preprocessing: What the model wants its input to be.
+        world: The processes; each loads its part of every batch.
+        preprocessing: The input that the model takes.
 
     Attributes:
-        opinions: A teacher's logits (faces, num_classes) for all faces, or None; batches carry
-            their part.
+        teacher_logits: Logits of a teacher for all faces (faces, num_classes), or None; batches
+            carry their part.
 
     Raises:
         DataError: If there are fewer faces than a batch takes.
-        ConfigError: If the recipe wants other labels than the data set has, or FER+ votes and the
-            data set has none.
+        ConfigError: If the labels are not those of the recipe, or it needs FER+ votes and the data
+            set has none.
     """
 
     def __init__(
@@ -51,34 +89,24 @@ class Batches:
         world: World,
         preprocessing: Preprocessing,
     ) -> None:
-        if len(dataset) < config.batch_size:
-            raise DataError(
-                f"{len(dataset)} training faces do not fill one batch of {config.batch_size}; "
-                "set a smaller --batch-size"
-            )
-        _check_labels(dataset, config)
-        self.config, self.preprocessing = config, preprocessing
+        _check_dataset(dataset, config)
+        self.config, self.preprocessing, self.device = config, preprocessing, world.device
         self.augment = config.augment
-        self.share = world.share(config.batch_size)
-        if config.mixup and (self.share.stop - self.share.start) % 2:
+        self.part = world.part(config.batch_size)
+        if config.mixup and (self.part.stop - self.part.start) % 2:
             raise ConfigError(
                 f"mixup blends pairs: batch_size {config.batch_size} must be even in each of "
                 f"{world.size} processes"
             )
         self.labels = dataset.targets
         self.num_classes = len(dataset.label_names)
-        self.images = dataset.images.to(world.device)
-        self.targets = dataset.targets.to(world.device)
-        self.opinions: Tensor | None = None
+        self.faces = StoredFaces(dataset.images, self.device)
+        self.targets = dataset.targets.to(self.device)
+        self.teacher_logits: Tensor | None = None
         self.votes: Tensor | None = None
-        if config.ferplus:
-            if dataset.votes is None:
-                raise ConfigError(
-                    "ferplus needs FER+ votes, and the data has none: put fer2013new.csv beside "
-                    "the csv, or set ferplus = 0"
-                )
+        if config.ferplus_weight and dataset.votes is not None:
             votes, voted = ferplus_targets(dataset.votes, "soft")
-            self.votes, self.voted = votes.to(world.device), voted.to(world.device)
+            self.votes, self.voted = votes.to(self.device), voted.to(self.device)
 
     def __len__(self) -> int:
         return len(self.labels) // self.config.batch_size
@@ -88,23 +116,25 @@ class Batches:
         config = self.config
         generator = torch.Generator().manual_seed(epoch_seed(config, epoch))
         size = config.input_size(epoch, self.preprocessing.size)
-        device, steps, n = self.images.device, len(self), config.batch_size
-        order = self.order(generator).to(device)
+        steps, n = len(self), config.batch_size
+        order = self.order(generator).to(self.faces.index_device)
         targets = self.targets
         if config.ferplus_target == "pld":
-            targets = draw_labels(self.labels, generator).to(device)
+            targets = draw_labels(self.labels, generator).to(self.device)
         # each process draws for all, so that its part is the same for any number of processes; and
         # for the whole epoch, as a copy to a GPU at each step would wait for the step before it
-        draws = self.augment.draw(steps * n, generator).to(device)
+        draws = self.augment.draw(steps * n, generator).to(self.device)
         for step in range(steps):
-            part = slice(step * n + self.share.start, step * n + self.share.stop)
-            chosen = order[part]
-            images = self.augment(self.images[chosen], draws[part], self.preprocessing, size)
-            batch = Batch(images, targets[chosen])
+            part = slice(step * n + self.part.start, step * n + self.part.stop)
+            faces = self.faces[order[part]]
+            chosen = order[part].to(self.device)
+            batch = Batch(
+                self.augment(faces, draws[part], self.preprocessing, size), targets[chosen]
+            )
             if self.votes is not None:
                 batch.votes, batch.voted = self.votes[chosen], self.voted[chosen]
-            if self.opinions is not None:
-                batch.teacher = self.opinions[chosen]
+            if self.teacher_logits is not None:
+                batch.teacher_logits = self.teacher_logits[chosen]
             yield self.mix(batch) if config.mixup else batch
 
     def order(self, generator: torch.Generator) -> Tensor:
@@ -115,27 +145,22 @@ class Batches:
         weights = 1 / torch.bincount(self.labels, minlength=self.num_classes).float()
         return torch.multinomial(weights[self.labels], n, replacement=True, generator=generator)
 
-    def sample(self, n: int) -> tuple[Tensor, ...]:
-        """Returns n faces as they are stored, or all there are, always the same ones.
+    def sample(self, n: int) -> Iterator[Tensor]:
+        """Yields n faces without augmentation, or all there are; the seed chooses them.
 
         Args:
-            n: How many.
+            n: Number of faces.
 
-        Returns:
+        Yields:
             uint8 faces (N, H, W) in batches of at most 256, whose sizes differ by one at most.
         """
         generator = torch.Generator().manual_seed(self.config.seed)
         chosen = torch.randperm(len(self.labels), generator=generator)[:n]
-        faces = self.images[chosen.to(self.images.device)]
-        return faces.tensor_split(math.ceil(len(chosen) / 256))
-
-    def plain(self, n: int) -> Iterator[Tensor]:
-        """Yields these faces as the model's input, as validation sees faces."""
-        for faces in self.sample(n):
-            yield self.preprocessing.tensor(faces)
+        for positions in chosen.tensor_split(math.ceil(len(chosen) / 256)):
+            yield self.faces[positions]
 
     def mix(self, batch: Batch) -> Batch:
-        """Blends pairs of faces and, in the same proportion, all that is known of them."""
+        """Blends pairs of faces and, in the same proportion, their labels, votes and logits."""
         n = len(batch.images)
         mixup = Mixup(mixup_alpha=self.config.mixup, label_smoothing=0.0, num_classes=n)
         # with the positions as classes, timm's targets are the (n, n) matrix that mixes any label
@@ -147,14 +172,25 @@ class Batches:
         if batch.votes is not None and batch.voted is not None:
             mixed.votes = matrix @ batch.votes
             mixed.voted = (matrix @ (~batch.voted).float()) == 0
-        if batch.teacher is not None:
-            # softened as the loss softens them, which then finds the blend of both distributions
-            heat = self.config.temperature
-            mixed.teacher = heat * (matrix @ (batch.teacher / heat).softmax(dim=1)).log()
+        if batch.teacher_logits is not None:
+            # softened as the loss softens them, so that it finds the blend of both distributions
+            temperature = self.config.distillation_temperature
+            blend = matrix @ (batch.teacher_logits / temperature).softmax(dim=1)
+            mixed.teacher_logits = temperature * blend.log()
         return mixed
 
 
-def _check_labels(dataset: FaceDataset, config: TrainConfig) -> None:
+def _check_dataset(dataset: FaceDataset, config: TrainConfig) -> None:
+    if len(dataset) < config.batch_size:
+        raise DataError(
+            f"{len(dataset)} training faces do not fill one batch of {config.batch_size}; "
+            "set a smaller --batch-size"
+        )
+    if config.ferplus_weight and dataset.votes is None:
+        raise ConfigError(
+            "ferplus_weight needs FER+ votes, and the data has none: put fer2013new.csv beside "
+            "the csv, or set ferplus_weight = 0"
+        )
     given = dataset.target if isinstance(dataset, FERPlus) else ""
     wanted = config.ferplus_target if config.labels == "ferplus" else ""
     if given != wanted:
@@ -167,6 +203,6 @@ def _check_labels(dataset: FaceDataset, config: TrainConfig) -> None:
 
 
 def seed_everything(config: TrainConfig, epoch: int, rank: int) -> None:
-    """Seeds what draws without a generator of its own: dropout, drop path, timm's Mixup."""
+    """Seeds the global generators, which dropout, drop path and timm's Mixup use."""
     torch.manual_seed(epoch_seed(config, epoch) + rank)
     np.random.seed((epoch_seed(config, epoch) + rank) % 2**32)

@@ -1,4 +1,4 @@
-"""What is minimised: a model, its auxiliary heads and the sum of their losses."""
+"""The objective: a model, its auxiliary heads and the weighted sum of their losses."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fer_zoo.errors import ConfigError
 from fer_zoo.labels import FERPLUS_LABELS
 from fer_zoo.losses import (
     AttentiveCenterLoss,
@@ -19,21 +20,21 @@ from fer_zoo.training.config import TrainConfig
 
 @dataclass
 class Batch:
-    """Faces of one step and all that is known of them.
+    """The faces of one step, their labels, votes and teacher logits.
 
     Args:
         images: Network input (N, C, H, W).
         targets: Class indices (N,), or distributions (N, num_classes).
         votes: FER+ distributions (N, 8), where the recipe uses them.
         voted: Bool (N,), which faces have FER+ votes.
-        teacher: A teacher's logits (N, num_classes), where the recipe distils.
+        teacher_logits: Logits of the teacher (N, num_classes), where the recipe distils.
     """
 
     images: Tensor
     targets: Tensor
     votes: Tensor | None = None
     voted: Tensor | None = None
-    teacher: Tensor | None = None
+    teacher_logits: Tensor | None = None
 
     def chunks(self, n: int) -> list["Batch"]:
         """Splits the batch into n parts of one size."""
@@ -44,8 +45,8 @@ class Batch:
 class Objective(nn.Module):
     """A model with the heads and losses that only training needs.
 
-    It is one module, so that heads and centers are trained, averaged over processes and
-    checkpointed with the model; published weights are those of ``.model`` alone.
+    It is one module: heads and centers are trained, averaged over processes and checkpointed with
+    the model. Published weights are those of ``.model`` alone.
 
     Args:
         model: The model to train.
@@ -66,13 +67,13 @@ class Objective(nn.Module):
         self.config = config
         self.register_buffer("class_weights", class_weights)
         traits: Any = model
-        self.distillation = DistillationLoss(config.temperature)
+        self.distillation = DistillationLoss(config.distillation_temperature)
         self.votes_loss = SoftTargetCrossEntropy()
         self.votes_head: nn.Linear | None = None
-        if config.ferplus:
+        if config.ferplus_weight:
             self.votes_head = nn.Linear(traits.head_hidden_size, len(FERPLUS_LABELS))
         self.center_loss: AttentiveCenterLoss | None = None
-        if config.center_loss:
+        if config.center_loss_weight:
             self.center_loss = AttentiveCenterLoss(
                 traits.num_classes, traits.head_hidden_size, traits.num_features
             )
@@ -92,19 +93,25 @@ class Objective(nn.Module):
             weight=self.class_weights,
             label_smoothing=self.config.label_smoothing,
         )
-        if batch.teacher is not None:
-            share = self.config.distillation
-            loss = (1 - share) * loss + share * self.distillation(logits, batch.teacher)
+        if batch.teacher_logits is not None:
+            weight = self.config.distillation_weight
+            distilled = self.distillation(logits, batch.teacher_logits)
+            loss = (1 - weight) * loss + weight * distilled
         if self.votes_head is not None and batch.votes is not None:
-            votes = self.votes_head(features)
-            loss = loss + self.config.ferplus * self.votes_loss(votes, batch.votes, batch.voted)
+            votes_loss = self.votes_loss(self.votes_head(features), batch.votes, batch.voted)
+            loss = loss + self.config.ferplus_weight * votes_loss
         if self.center_loss is not None:
-            pull = self.center_loss(features, last_map, targets)
-            loss = loss + self.config.center_loss * pull
+            if last_map.ndim != 4:
+                raise ConfigError(
+                    f"the center loss reads a feature map (N, C, H, W), and {self.config.model} "
+                    "gives tokens: set center_loss_weight = 0"
+                )
+            center_loss = self.center_loss(features, last_map, targets)
+            loss = loss + self.config.center_loss_weight * center_loss
         return loss, logits
 
     def auxiliary(self) -> list[nn.Module]:
-        """Returns the modules with parameters beside the model."""
+        """Returns the modules beside the model that have parameters."""
         return [m for m in (self.votes_head, self.center_loss) if m is not None]
 
 

@@ -1,4 +1,4 @@
-"""timm's optimizer and schedule, as a recipe asks for them."""
+"""The optimizer and the schedule of a recipe, made by timm."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ from fer_zoo.training.objective import Objective
 
 
 def build_optimizer(config: TrainConfig, objective: Objective) -> Optimizer:
-    """Returns the optimizer of a model and of what is trained beside it.
+    """Returns the optimizer of a model and its auxiliary heads.
 
-    What the model itself excepts has no weight decay; nor have biases and norms, unless
-    ``decay_norms`` is set.
+    Parameters that the model's ``no_weight_decay`` names have no weight decay. Biases and norm
+    layers have none either, unless ``decay_norms`` is set.
 
     Args:
-        config: Names the optimizer, rates and decays.
+        config: Names the optimizer, learning rates and decays.
         objective: The model and its auxiliary heads.
 
     Raises:
-        ConfigError: If timm has no such optimizer, or it refuses the settings.
+        ConfigError: If timm has no such optimizer, or the optimizer does not take the settings.
     """
     decay, model = config.weight_decay, objective.model
     names: Any = getattr(model, "no_weight_decay", set)
@@ -43,15 +43,15 @@ def build_optimizer(config: TrainConfig, objective: Objective) -> Optimizer:
 
 
 def build_scheduler(config: TrainConfig, optimizer: Optimizer, epoch_steps: int) -> Scheduler:
-    """Returns the schedule of the learning rate, which counts steps.
+    """Returns the schedule of the learning rate; it counts steps.
 
     Args:
         config: Names the schedule and its epochs.
-        optimizer: The optimizer whose rate it sets.
+        optimizer: The optimizer whose learning rate it sets.
         epoch_steps: Steps per epoch.
 
     Raises:
-        ConfigError: If timm has no such schedule, or none that counts steps.
+        ConfigError: If timm has no such schedule that counts steps.
     """
     try:
         scheduler, _ = create_scheduler_v2(
@@ -66,12 +66,13 @@ def build_scheduler(config: TrainConfig, optimizer: Optimizer, epoch_steps: int)
             step_on_epochs=False,
             updates_per_epoch=epoch_steps,
         )
-    except AssertionError:  # plateau waits for an epoch's figures
+    except (AssertionError, ValueError):  # unknown, or one that waits for an epoch's figures
         scheduler = None
     if scheduler is None:
         raise ConfigError(
-            f"schedule = {config.schedule} is none that can be used: take cosine, multistep, step, "
-            "poly, tanh or constant"
+            f"schedule = {config.schedule} cannot be used with {config.epochs} epochs and "
+            f"{config.warmup_epochs} of warm-up: take cosine, multistep, step, poly, tanh or "
+            "constant"
         )
     return scheduler
 

@@ -1,4 +1,4 @@
-"""One run: from a recipe and a data set to a folder with weights."""
+"""One training run: settings, faces, trainer, in this order."""
 
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,12 @@ import torch
 from fer_zoo.atomic import clear_partials, make_folder
 from fer_zoo.data import FER2013, FaceDataset, FERPlus
 from fer_zoo.errors import ConfigError
-from fer_zoo.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
-from fer_zoo.training.config import TrainConfig, load_config, recipe_of
+from fer_zoo.training.checkpoint import CHECKPOINT_NAME, check_same_config, load_checkpoint
+from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import world
 from fer_zoo.training.initial_weights import architecture_of
 from fer_zoo.training.loop import Trainer, TrainResult
+from fer_zoo.training.recipes import load_config, recipe_of
 
 
 def train(
@@ -30,8 +31,8 @@ def train(
     """Trains a model and leaves its best epoch in a folder that create_model accepts.
 
     The epoch with the best accuracy on the validation split is kept. The folder also holds
-    ``last.pt`` (to resume from), ``log.jsonl`` (a record per epoch) and ``curves.png``. Started by
-    torchrun, the processes share every batch.
+    ``last.pt`` (to resume from), ``log.jsonl`` (a record per epoch) and ``curves.png``. Under
+    torchrun the processes share every batch.
 
     Args:
         model: Name of the model; by default the recipe's.
@@ -40,7 +41,7 @@ def train(
         out: The folder to write.
         recipe: Name or TOML file of a recipe; by default that of the model, if it has one.
         resume: Continues from the folder's checkpoint; settings not given are the checkpoint's.
-        time_limit: Minutes after which to stop, resumably.
+        time_limit: Minutes after which to stop; a stopped run can be resumed.
         device: Where to compute; CUDA where there is one.
         progress: Whether to show a progress bar.
         **settings: Fields of :class:`TrainConfig`, laid over the recipe.
@@ -58,14 +59,22 @@ def train(
         >>> train("dacl", "data", "runs/dacl", epochs=40)  # doctest: +SKIP
     """
     folder = Path(out)
-    config = _config(folder, model, recipe, resume, settings)
-    make_folder(folder)  # one that cannot be written is found out now, not after an epoch
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if model is not None:
+        settings["model"] = model
+    checkpoint = _open_checkpoint(folder, resume)
+    if checkpoint:
+        config = _resumed_config(folder, checkpoint["config"], recipe, settings)
+    else:
+        config = _new_config(model, recipe, settings)
+    make_folder(folder)  # a folder that cannot be written shows now, not after an epoch
     clear_partials(folder)
     train_set, val_set = open_data(data, config)
     with world(device) as processes:
         trainer = Trainer(config, train_set, val_set, folder, processes, progress)
-        if resume:
-            trainer.resume()
+        if checkpoint:
+            trainer.load_state_dict(checkpoint)
+            checkpoint.clear()  # the trainer has its own tensors
         result = trainer.fit(time_limit)
         if processes.is_main and trainer.records:
             from fer_zoo.evaluation.plots import save_curves
@@ -88,27 +97,34 @@ def open_data(
     if config.labels == "ferplus":
         rule, leaks = config.ferplus_target, config.exclude_leaks
         return FERPlus(data, target=rule, exclude_leaks=leaks), FERPlus(data, "val")
-    votes = config.ferplus > 0
+    votes = config.ferplus_weight > 0
     train_set = FER2013(data, "train", exclude_leaks=config.exclude_leaks, with_votes=votes)
     return train_set, FER2013(data, "val")
 
 
-def _config(
-    folder: Path,
-    model: str | None,
-    recipe: str | Path | None,
-    resume: bool,
-    settings: dict[str, Any],
-) -> TrainConfig:
-    settings = {name: value for name, value in settings.items() if value is not None}
-    if model is not None:
-        settings["model"] = model
-    elif settings.get("pretrained") and not recipe and not resume:
-        settings["model"] = architecture_of(settings["pretrained"])
+def _open_checkpoint(folder: Path, resume: bool) -> dict[str, Any]:
+    """Returns the checkpoint to resume; an empty one for a new run, in a folder without a run."""
     if resume:
-        saved = load_checkpoint(folder)["config"]
-        named = load_config(recipe, **settings) if recipe else None
-        return named or load_config(**{**saved, **settings})
+        return load_checkpoint(folder)
     if (folder / CHECKPOINT_NAME).exists() and load_checkpoint(folder)["epoch"] > 0:
         raise ConfigError(f"{folder} has a run already: use --resume, or another folder")
+    return {}
+
+
+def _resumed_config(
+    folder: Path, saved: dict[str, Any], recipe: str | Path | None, settings: dict[str, Any]
+) -> TrainConfig:
+    config = load_config(recipe, **(settings if recipe else saved | settings))
+    check_same_config(folder, saved, config)
+    return config
+
+
+def _new_config(
+    model: str | None, recipe: str | Path | None, settings: dict[str, Any]
+) -> TrainConfig:
+    if model is None and recipe is None and settings.get("pretrained"):
+        settings = {**settings, "model": architecture_of(settings["pretrained"])}
     return load_config(recipe or (model and recipe_of(model)), **settings)
+
+
+__all__ = ["open_data", "train"]

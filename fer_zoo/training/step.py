@@ -1,4 +1,4 @@
-"""One step of training, and all that it changes."""
+"""One optimizer step, and the state that it changes."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from fer_zoo.training.teacher import Teacher
 
 
 class TrainingStep:
-    """Steps a model forward; holds its optimizer, schedule, averaged weights and precision.
+    """Takes optimizer steps; holds optimizer, schedule, averaged weights and precision.
 
     Args:
         config: The recipe.
@@ -26,13 +26,13 @@ class TrainingStep:
 
     Attributes:
         model: The model that is trained.
-        objective: It and its auxiliary heads.
+        objective: The model with its auxiliary heads.
         averaged: The model to validate and publish: the averaged weights if there are any.
-        teacher: Models whose opinion of each batch is asked, or None.
+        teacher: A model that gives each batch its teacher logits, or None.
         bfloat16: Whether forward passes compute in bfloat16.
 
     Raises:
-        ConfigError: If optimizer or schedule refuse the settings.
+        ConfigError: If the optimizer or the schedule does not take the settings.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class TrainingStep:
         """Sets the modes for an epoch of training."""
         self.wrapped.train()
         if self.config.freeze:
-            self.model.eval()  # the body's norms keep their statistics
+            self.model.eval()  # batch norm of the body keeps its statistics
 
     def __call__(self, batch: Batch, update: int) -> tuple[Tensor, Tensor]:
         """Takes one optimizer step: forward, backward, update of weights and averages.
@@ -82,13 +82,13 @@ class TrainingStep:
             update: Number of the step since the beginning of training.
 
         Returns:
-            The mean loss, and how many faces were right, both scalars on the device.
+            The mean loss, and the number of correct faces; both are scalars on the device.
         """
         self.scheduler.step_update(update)
         batch.images = batch.images.contiguous(memory_format=self.memory_format)
         if self.teacher is not None:
             with self._autocast():
-                batch.teacher = self.teacher(batch.images)
+                batch.teacher_logits = self.teacher(batch.images)
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.world.device)
         correct = torch.zeros((), dtype=torch.long, device=self.world.device)
@@ -116,15 +116,15 @@ class TrainingStep:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bfloat16)
 
-    def spoilt(self) -> list[str]:
-        """Names the tensors that are not finite, which the losses of their epoch may not show."""
+    def nonfinite(self) -> list[str]:
+        """Returns the names of tensors that are not finite; a loss shows them one step later."""
         tensors = self.objective.state_dict() | (self.ema.state_dict() if self.ema else {})
         tensors = {name: t for name, t in tensors.items() if t.is_floating_point()}
         finite = torch.stack([t.isfinite().all() for t in tensors.values()]).tolist()
         return [name for name, good in zip(tensors, finite, strict=True) if not good]
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what a checkpoint needs to go on to the same bits."""
+        """Returns the state that a checkpoint needs to continue bit for bit."""
         return {
             "objective": self.objective.state_dict(),
             "ema": self.ema.state_dict() if self.ema is not None else None,
@@ -132,16 +132,16 @@ class TrainingStep:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what :meth:`state_dict` returned."""
+        """Restores what :meth:`state_dict` returned."""
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
 
     def nbytes(self) -> int:
-        """Returns how large a checkpoint and a weight file are together, at most.
+        """Returns an upper bound of the bytes of a checkpoint and a weight file together.
 
-        An optimizer keeps two numbers per weight (Adam) or fewer.
+        An optimizer keeps at most two numbers per weight, as Adam does.
         """
         objective, model = _bytes(self.objective), _bytes(self.model)
         return 3 * objective + model * (1 if self.ema is None else 2)

@@ -1,6 +1,6 @@
-"""What a model is distilled from."""
+"""The teacher of distillation: trained models whose logits a student learns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +13,11 @@ from fer_zoo.models import Ensemble
 
 
 class Teacher(nn.Module):
-    """Trained models whose common opinion a student learns (Hinton et al. 2015, arXiv:1503.02531).
+    """Trained models as an ensemble, for distillation (Hinton et al. 2015, arXiv:1503.02531).
 
-    Called, it sees what the student sees, enlarged to its own input size while the student trains
-    on smaller images; :meth:`judge` looks at faces before augmentation, which needs doing once. It
-    computes no gradients.
+    A call takes the student's input, and enlarges it to the teacher's own size where the student
+    trains on smaller images. :meth:`predict_fixed_views` takes faces before augmentation, once for
+    the whole training. No gradients are computed.
 
     Args:
         names: Names or folders of models, separated by commas.
@@ -48,22 +48,23 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Returns the logits of what the teacher makes of the images."""
+        """Returns the teacher's logits for the student's input."""
         if images.shape[-2:] != self.size:
             images = F.interpolate(images, size=self.size, mode="bilinear", align_corners=False)
         logits: Tensor = self.ensemble(images)[:, self.order]
         return logits
 
-    def judge(self, faces: Tensor) -> Tensor:
-        """Returns the logits of stored faces as they are, mirror images averaged.
+    def predict_fixed_views(self, batches: Iterable[Tensor]) -> Tensor:
+        """Returns the logits of faces without augmentation, averaged with their mirror images.
 
         Args:
-            faces: uint8 faces (N, H, W).
+            batches: uint8 faces (N, H, W).
 
         Returns:
-            float32 (N, num_classes) on the CPU, in the student's order of classes.
+            float32 (all faces, num_classes) on the CPU, in the student's order of classes.
         """
-        return predict_logits(self.ensemble, faces, flip=True)[:, self.order]
+        logits = [predict_logits(self.ensemble, faces, flip=True) for faces in batches]
+        return torch.cat(logits)[:, self.order]
 
 
 __all__ = ["Teacher"]

@@ -435,7 +435,7 @@ def test_bench(capsys):
 @pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
 def test_a_time_limit_before_the_first_epoch(fer2013_csv, tmp_path, capsys):
     argv = ["train", "vgg_small", "--data", str(fer2013_csv), "--out", str(tmp_path / "run")]
-    assert main([*argv, "--batch-size", "4", "--ferplus", "0", "--time-limit", "0"]) == 0
+    assert main([*argv, "--batch-size", "4", "--ferplus-weight", "0", "--time-limit", "0"]) == 0
     assert "no epoch was finished" in capsys.readouterr().out
 
 

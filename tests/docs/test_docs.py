@@ -75,7 +75,7 @@ def test_cards_say_what_training_started_from_and_who_taught(monkeypatch):
     assert begun({}) == "From scratch"
     assert "weights of `vgg`" in begun({"pretrained": "vgg"})
     assert "stem of `resnet18`" in begun({"pretrained_stem": "resnet18"})
-    taught = generate.learnt({"ferplus": 0.0, "teacher": "dacl, vgg_small"})
+    taught = generate.learnt({"ferplus_weight": 0.0, "teacher": "dacl, vgg_small"})
     assert taught == "their labels, and distilled from `dacl`, `vgg_small`"
 
 

@@ -31,7 +31,7 @@ from fer_zoo.training import train
 from fer_zoo.training.checkpoint import load_checkpoint
 
 PRELOADED = (save_curves, train)  # so that a forked process trains at once
-TIMES = ("seconds", "images_per_second", "outside_share")
+TIMES = ("seconds", "images_per_second")
 
 
 def write_faces(path):
@@ -46,7 +46,7 @@ def arguments(data, out, epochs):
     settings = {
         "batch-size": 16, "epochs": epochs, "warmup-epochs": 1, "lr": 0.01,
         "img-sizes": "[[0, 32]]", "precision": "float32", "model-args": '{"hidden": [64, 64]}',
-        "ferplus": 0,  # these faces have no votes
+        "ferplus-weight": 0,  # these faces have no votes
     }  # fmt: skip
     flags = [f"--{name}={value}" for name, value in settings.items()]
     return ["train", "alexnet", "--data", str(data), "--out", str(out), "--quiet", *flags]
