@@ -10,7 +10,7 @@ from torch import nn
 
 from fer_zoo.errors import WeightsError
 from fer_zoo.labels import FER2013_LABELS
-from fer_zoo.models._surface import generic_label_names
+from fer_zoo.models.face_model import generic_label_names
 from fer_zoo.models.weights import (
     CONFIG_NAME,
     check_state_dict,
