@@ -15,7 +15,7 @@ import fer_zoo
 from fer_zoo.hub import from_pretrained, save_pretrained
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.model_info import count_macs
-from fer_zoo.models.weights import weights_record
+from fer_zoo.models.weights import embedded_record
 
 NAMES = fer_zoo.list_models()
 NATIVE = [name for name in NAMES if not name.endswith("_224")]
@@ -412,7 +412,7 @@ def test_golden_output(name):
     path = FOLDER / f"{name}.json"
     assert path.is_file(), f"write it: python -m tests.golden {name}"
     golden = json.loads(path.read_text())
-    assert golden["sha256"] == weights_record(f"fer_{name}")["sha256"], (
+    assert golden["sha256"] == embedded_record(f"fer_{name}").sha256, (
         f"other weights: check them, then python -m tests.golden {name}"
     )
     torch.testing.assert_close(
