@@ -51,7 +51,7 @@ def default_cfg(**kwargs: Any) -> dict[str, Any]:
 
 
 def build(
-    model_cls: Callable[..., nn.Module],
+    model_cls: Callable[..., FaceModel],
     variant: str,
     pretrained: bool,
     *,

@@ -1,11 +1,18 @@
 """The base of every model: what its callers may rely on, and what timm expects of it."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import torch
+from timm.layers import register_notrace_module
+from timm.models import checkpoint, checkpoint_seq
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
-from fer_zoo.layers import ClassifierHead
+from fer_zoo.layers import ClassifierHead, MultiAttentionDrop, PositionEmbed
+
+for _layer in (ClassifierHead, MultiAttentionDrop, PositionEmbed):
+    register_notrace_module(_layer)  # torch.fx cannot follow their branches on shapes
 
 
 def generic_label_names(num_classes: int) -> tuple[str, ...]:
@@ -16,14 +23,16 @@ def generic_label_names(num_classes: int) -> tuple[str, ...]:
 class FaceModel(nn.Module):
     """A classifier of faces: float images (N, in_chans, H, W) to logits (N, num_classes).
 
-    A model sets ``stages``, ``feature_info`` and, by :meth:`set_head`, ``head``; it gives
-    ``forward_features``. The rest of the surface is here, for ``stages`` that follow each other. A
-    class of timm's with a surface of its own comes first: ``class Mine(ResNet, FaceModel)``.
+    The forward pass is ``stages``, one after the other, then ``head``. A subclass builds both and
+    calls :meth:`describe_stages` and :meth:`set_head`; one that is not made of stages overrides
+    what reads them. A class of timm, which has most of these methods, comes before this one:
+    ``class SmallFaceResNet(ResNet, FaceModel)``.
 
     Attributes:
         label_names: Names of the classes; empty without a classifier.
         temperature: What logits are divided by before the softmax, to calibrate the confidence.
         pretrained_cfg: Preprocessing, labels and source of the weights, as timm keeps them.
+        in_chans: Channels of an image.
         num_classes: Logits; 0 without a classifier.
         num_features: Channels of what ``forward_features`` returns.
         head_hidden_size: Features that the classifier sees.
@@ -33,25 +42,49 @@ class FaceModel(nn.Module):
         (N, in_chans, H, W) -> (N, num_classes)
     """
 
-    label_names: tuple[str, ...] = ()
-    temperature: float = 1.0
     pretrained_cfg: dict[str, Any]
+    in_chans: int
     num_classes: int
     num_features: int
     head_hidden_size: int
     feature_info: list[dict[str, Any]]
-    grad_checkpointing: bool = False
-    stages: nn.Sequential
-    head: ClassifierHead
+    if TYPE_CHECKING:  # torch.jit.script stops at a module's annotation
+        stages: nn.Sequential
+        head: ClassifierHead
 
-    def set_head(self, head: ClassifierHead, num_features: int, num_classes: int) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.label_names: tuple[str, ...] = ()
+        self.temperature: float = 1.0
+        self.grad_checkpointing: bool = False
+
+    def describe_stages(
+        self, in_chans: int, channels: Sequence[int], reductions: Sequence[int]
+    ) -> None:
+        """Sets what is known of the images and of the map that each stage returns.
+
+        Args:
+            in_chans: Channels of an image.
+            channels: Channels of each map.
+            reductions: Stride of each map against the image.
+        """
+        self.in_chans, self.num_features = in_chans, channels[-1]
+        self.feature_info = [
+            {"num_chs": c, "reduction": r, "module": f"stages.{i}"}
+            for i, (c, r) in enumerate(zip(channels, reductions, strict=True))
+        ]
+
+    def set_head(self, head: ClassifierHead, num_classes: int) -> None:
         """Sets the head of a new model, and the numbers that describe it."""
-        self.head, self.num_features, self.num_classes = head, num_features, num_classes
-        self.head_hidden_size = head.num_features
+        self.head, self.num_classes, self.head_hidden_size = head, num_classes, head.num_features
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Returns the last map or the last tokens, unpooled."""
-        raise NotImplementedError(f"{type(self).__name__} has no features of its own")
+        """Returns the last map (N, num_features, H', W'), or the last tokens."""
+        if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            x = checkpoint_seq(self.stages, x)
+        else:
+            x = self.stages(x)
+        return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Returns the logits of features.
@@ -122,7 +155,7 @@ class FaceModel(nn.Module):
         stages = self.stages[: deepest + 1] if stop_early else self.stages
         maps = []
         for i, stage in enumerate(stages):
-            x = stage(x)
+            x = checkpoint(stage, x) if self.grad_checkpointing else stage(x)
             if i in taken:
                 maps.append(x)
         return maps if intermediates_only else (x, maps)
