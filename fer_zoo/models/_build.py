@@ -136,9 +136,8 @@ def _image_size(size: Any) -> tuple[int, int] | None:
     if size is None:
         return None
     sides = (size, size) if isinstance(size, int) else size
-    if not (
-        _all_of(sides, int) and len(sides) == 2 and all(SMALLEST <= s <= LARGEST for s in sides)
-    ):
+    sound = _all_of(sides, int) and len(sides) == 2 and min(sides) >= SMALLEST
+    if not sound or max(sides) > LARGEST:
         raise ConfigError(
             f"img_size is {size!r}; give pixels from {SMALLEST} to {LARGEST}, or height and width"
         )
@@ -218,8 +217,6 @@ def _describe(model: Any, in_chans: int | None, size: tuple[int, ...]) -> None:
         values = tuple(cfg[key])
         # gray statistics hold for every replicated channel
         cfg[key] = values if in_chans == channels else values[:1] * in_chans
-    if tuple(cfg["input_size"][1:]) != size:
-        cfg["pool_size"] = None  # of the size that was declared
     cfg["input_size"] = (in_chans, *size)
     num_classes = getattr(model, "num_classes", None)
     if not num_classes:
