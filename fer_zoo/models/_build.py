@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def build(
         variant, kwargs.pop("pretrained_cfg", None), kwargs.pop("pretrained_cfg_overlay", None)
     )
     size = _image_size(kwargs.get("img_size")) or tuple(cfg.input_size[1:])
-    _check_arguments(model_cls, variant, kwargs)
+    if "img_size" not in _arguments(model_cls):  # then any size fits
+        kwargs.pop("img_size", None)
     source, weights = cfg, cfg.state_dict
     if pretrained and (not weights or cfg.source):
         record = record or _find_record(variant, cfg, kwargs.get("cache_dir"))
@@ -98,7 +100,7 @@ def build(
         return check_state_dict(filter_fn(tensors, model) if filter_fn else tensors, model)
 
     model: FaceModel = build_model_with_cfg(
-        model_cls,
+        partial(_construct, model_cls, variant),
         variant,
         pretrained,
         pretrained_cfg=source,
@@ -144,23 +146,18 @@ def _image_size(size: Any) -> tuple[int, int] | None:
     return (sides[0], sides[1])
 
 
-#: What timm's builder takes for itself.
-_OF_BUILDER = {
-    *inspect.signature(build_model_with_cfg).parameters,
-    *("features_only", "out_indices", "feature_cls", "pruned"),
-}
-
-
-def _check_arguments(model_cls: Any, variant: str, kwargs: dict[str, Any]) -> None:
-    """Refuses what the class does not take, and leaves out an img_size that it has no use for."""
-    own = _arguments(model_cls)
-    if "img_size" not in own:
-        kwargs.pop("img_size", None)
-    if wrong := kwargs.keys() - own - _OF_BUILDER:
+def _construct(model_cls: Callable[..., FaceModel], variant: str, **kwargs: Any) -> FaceModel:
+    """Builds the bare model; a wrong argument ends in an error that names the right ones."""
+    try:
+        return model_cls(**kwargs)
+    except TypeError as error:
+        _, found, argument = str(error).partition("unexpected keyword argument ")
+        if not found:
+            raise
         raise ArgumentError(
-            f"{variant.removeprefix(PREFIX)} takes no {', '.join(sorted(wrong))}; its arguments "
-            f"are {', '.join(sorted(own | {'img_size'}))}"
-        )
+            f"{variant.removeprefix(PREFIX)} takes no {argument.split()[0]}; its arguments are "
+            f"{', '.join(sorted(_arguments(model_cls) | {'img_size'}))}"
+        ) from error
 
 
 def _arguments(model_cls: Any) -> set[str]:
