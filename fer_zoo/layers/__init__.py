@@ -1,6 +1,7 @@
-"""Layers that stand on torch alone and can be used in any model."""
+"""Layers for any model. They need torch alone."""
 
 from fer_zoo.layers.attention import LocalAttention, MultiHeadSelfAttention, SelfAttention2d
+from fer_zoo.layers.conv import conv_layer
 from fer_zoo.layers.drop import MultiAttentionDrop
 from fer_zoo.layers.embed import PositionEmbed, TokenEmbed, resize_positions
 from fer_zoo.layers.head import ClassifierHead
@@ -13,5 +14,6 @@ __all__ = [
     "PositionEmbed",
     "SelfAttention2d",
     "TokenEmbed",
+    "conv_layer",
     "resize_positions",
 ]

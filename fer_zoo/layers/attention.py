@@ -50,19 +50,21 @@ class SelfAttention2d(nn.Module):
         self.scale = nn.Parameter(torch.full((1,), init_scale, device=device, dtype=dtype))
 
     def _tokens(self, x: Tensor) -> Tensor:
-        return x.flatten(2).transpose(1, 2)  # (N, C, H, W) -> (N, H*W, C)
+        return x.flatten(2).transpose(1, 2).unsqueeze(1)  # (N, C, H, W) -> (N, 1, H*W, C)
 
     def forward(self, x: Tensor) -> Tensor:
         """Adds to each position what it attends to."""
-        query, key, value = (self._tokens(f(x)) for f in (self.query, self.key, self.value))
-        attended = F.scaled_dot_product_attention(query, key, value)  # (N, H*W, C)
+        query, key = self._tokens(self.query(x)), self._tokens(self.key(x))
+        value = self._tokens(self.value(x))
+        # one head, because the exporter of ONNX knows attention with heads only
+        attended = F.scaled_dot_product_attention(query, key, value).squeeze(1)  # (N, H*W, C)
         return x + self.scale * attended.transpose(1, 2).reshape(x.shape)
 
     def attention_map(self, x: Tensor) -> Tensor:
         """Returns where each position looks, (N, H*W, H*W); every row sums to 1."""
         query, key = self._tokens(self.query(x)), self._tokens(self.key(x))
-        scores: Tensor = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5
-        return scores.softmax(dim=-1)
+        scores: Tensor = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
+        return scores.softmax(dim=-1).squeeze(1)
 
 
 class LocalAttention(nn.Module):
@@ -95,7 +97,7 @@ class LocalAttention(nn.Module):
     ) -> None:
         super().__init__()
         inner = max(1, channels // reduction)
-        # BN follows each convolution and makes its bias idle
+        # a bias would do nothing: batch normalisation removes it
         self.conv1 = nn.Conv2d(channels, inner, 1, bias=False, device=device, dtype=dtype)
         self.bn1 = nn.BatchNorm2d(inner, device=device, dtype=dtype)
         self.conv2 = nn.Conv2d(inner, 1, 1, bias=False, device=device, dtype=dtype)
@@ -113,7 +115,7 @@ class MultiHeadSelfAttention(nn.Module):
 
     Vaswani et al. 2017 (arXiv:1706.03762) with the MSAD of TransFER (arXiv:2108.11116): in training
     each sample loses one head's output with probability ``head_drop``, before the projection. The
-    authors' release zeroes a token there, which this does not.
+    authors' release zeroes a token instead of a head.
 
     Args:
         dim: Width D of a token.
@@ -123,7 +125,7 @@ class MultiHeadSelfAttention(nn.Module):
         attn_drop: Dropout of attention weights.
 
     Raises:
-        ValueError: If ``dim`` is no multiple of ``num_heads``.
+        ValueError: If ``dim`` is not a multiple of ``num_heads``.
 
     Shape:
         (N, L, D) -> (N, L, D)

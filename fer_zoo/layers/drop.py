@@ -5,19 +5,19 @@ from torch import Tensor, nn
 
 
 class MultiAttentionDrop(nn.Module):
-    """Zeroes one whole map of a sample, so that the others must find something too.
+    """Zeroes one whole map of a sample, so that the other maps must find something too.
 
     MAD of TransFER (Xue et al. 2021, arXiv:2108.11116): in training each sample loses, with
     probability ``p``, exactly one of its maps, chosen evenly. Nothing is rescaled. Along another
     ``dim`` it drops branches, or attention heads (the paper's MSAD). Unlike element-wise dropout it
-    never leaves a part of a map; unlike :class:`torch.nn.Dropout2d` it never drops two.
+    never leaves a part of a map, and unlike :class:`torch.nn.Dropout2d` it never drops two maps.
 
     Args:
         p: Probability that a sample loses a map.
         dim: Dimension that counts the maps.
 
     Raises:
-        ValueError: If ``p`` is no probability or ``dim`` is the batch.
+        ValueError: If ``p`` is not a probability, or ``dim`` is the batch.
 
     Shape:
         (N, M, H, W), or any (N, ...) with maps along ``dim`` -> the same
@@ -43,8 +43,8 @@ class MultiAttentionDrop(nn.Module):
         if not self.training or self.p == 0:
             return x
         samples, maps = x.shape[0], x.shape[self.dim]
-        loses = torch.rand(samples, 1, device=x.device) < self.p
-        chosen = torch.randint(maps, (samples, 1), device=x.device)
+        loses = torch.rand([samples, 1], device=x.device) < self.p
+        chosen = torch.randint(maps, [samples, 1], device=x.device)
         drop = loses & (torch.arange(maps, device=x.device) == chosen)  # (N, M)
         shape = [1] * x.ndim
         shape[0], shape[self.dim] = samples, maps

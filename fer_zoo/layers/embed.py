@@ -21,7 +21,7 @@ def resize_positions(position: Tensor, size: tuple[int, int]) -> Tensor:
         >>> resize_positions(torch.randn(1, 8, 6, 6), (4, 5)).shape
         torch.Size([1, 8, 4, 5])
     """
-    if tuple(position.shape[2:]) == tuple(size):
+    if position.shape[2] == size[0] and position.shape[3] == size[1]:
         return position
     # bicubic antialiasing has no kernel for half precision on every device
     wide = position.to(torch.promote_types(position.dtype, torch.float32))
@@ -33,14 +33,14 @@ class PositionEmbed(nn.Module):
     """Adds a learned vector to each position of a map, interpolated to the map's size.
 
     Learned absolute positions as in ViT (Dosovitskiy et al. 2021, arXiv:2010.11929). They are kept
-    as a map, so that any grid, also no square one, can be made of them at each call.
+    as a map, so that each call can interpolate them to any grid, square or not.
 
     Args:
         embed_dim: Channels D of the map.
         grid_size: Height and width that the positions are learned at.
 
     Shape:
-        (N, D, H, W) -> (N, D, H, W)
+        (N, D, H, W), or (N, B, D, H, W) for B maps of a sample -> the same
 
     Example:
         >>> import torch
@@ -64,14 +64,14 @@ class PositionEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the map with positions added."""
-        return x + resize_positions(self.position, (x.shape[2], x.shape[3])).to(x.dtype)
+        return x + resize_positions(self.position, (x.shape[-2], x.shape[-1])).to(x.dtype)
 
 
 class TokenEmbed(nn.Module):
     """Makes tokens of a feature map: 1x1 convolution, positions, and a class token in front.
 
-    As TransFER embeds its attended map (arXiv:2108.11116) for a ViT encoder. The class token's own
-    position is part of the token: only their sum would matter.
+    TransFER embeds its attended map this way for a ViT encoder (arXiv:2108.11116). The class token
+    has no position of its own: only the sum of both would matter.
 
     Args:
         in_channels: Channels C of the map.
@@ -113,5 +113,6 @@ class TokenEmbed(nn.Module):
         tokens: Tensor = self.positions(self.proj(x)).flatten(2).transpose(1, 2)  # (N, H*W, D)
         if self.class_token is None:
             return tokens
-        first = self.class_token.to(tokens.dtype).expand(len(tokens), -1, -1)
+        # not len(): a trace would keep the batch size of its example
+        first = self.class_token.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
         return torch.cat([first, tokens], dim=1)

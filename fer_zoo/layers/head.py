@@ -20,14 +20,15 @@ class ClassifierHead(nn.Module):
         in_features: Channels C of the map, or width D of a token.
         num_classes: Logits; 0 leaves the features as they are.
         global_pool: ``"avg"`` or ``"max"`` over positions, ``"token"`` for the first token, or
-            ``""`` for features as they come, with ``num_classes=0`` only.
+            ``""`` for unpooled features, with ``num_classes=0`` only.
         grid: Side of the grid that a map is pooled to.
         hidden: Widths of hidden layers, each with ReLU and dropout.
         drop_rate: Dropout before the classifier and between hidden layers.
-        num_prefix_tokens: Tokens in front that are no positions.
+        num_prefix_tokens: Tokens in front that stand for no position.
 
     Raises:
-        ValueError: If ``global_pool`` is unknown, or empty with ``num_classes`` above 0.
+        ValueError: If ``global_pool`` is unknown, is ``"token"`` where no token is in front, or is
+            empty with ``num_classes`` above 0.
 
     Shape:
         (N, C, H, W) or (N, L, D) -> (N, num_classes)
@@ -60,7 +61,7 @@ class ClassifierHead(nn.Module):
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
             linear = nn.Linear(before, after, device=device, dtype=dtype)
-            nn.init.normal_(linear.weight, std=0.01)  # as AlexNet's and VGG's; larger diverges
+            nn.init.normal_(linear.weight, std=0.01)  # as in AlexNet and VGG; larger diverges
             nn.init.zeros_(linear.bias)
             layers += [linear, nn.ReLU(), nn.Dropout(drop_rate)]
         self.hidden = nn.Sequential(*(layers or [nn.Dropout(drop_rate)]))
@@ -84,6 +85,8 @@ class ClassifierHead(nn.Module):
         pool = self.global_pool if global_pool is None else global_pool
         if pool not in POOLS:
             raise ValueError(f"global_pool must be one of {POOLS}, not {pool!r}")
+        if pool == "token" and not self.num_prefix_tokens:
+            raise ValueError("global_pool='token' needs a class token; there is none: use 'avg'")
         if not pool and num_classes:
             raise ValueError("global_pool='' gives unpooled features and needs num_classes=0")
         self.global_pool = pool
@@ -95,10 +98,10 @@ class ClassifierHead(nn.Module):
 
     def pool(self, x: Tensor) -> Tensor:
         """Returns one vector per sample, (N, in_features * grid^2)."""
+        if x.ndim == 4 and self.global_pool == "max":
+            return F.adaptive_max_pool2d(x, self.grid).flatten(1)
         if x.ndim == 4:
-            adaptive = F.adaptive_max_pool2d if self.global_pool == "max" else F.adaptive_avg_pool2d
-            pooled: Tensor = adaptive(x, self.grid)
-            return pooled.flatten(1)
+            return F.adaptive_avg_pool2d(x, self.grid).flatten(1)
         if self.global_pool == "token":
             return x[:, 0]
         x = x[:, self.num_prefix_tokens :]
@@ -109,7 +112,7 @@ class ClassifierHead(nn.Module):
 
         Args:
             x: A map or tokens.
-            pre_logits: Returns what the classifier would see, (N, num_features).
+            pre_logits: Returns the input of the classifier, (N, num_features).
         """
         if not self.global_pool:
             return x

@@ -1,10 +1,11 @@
 """The models. Each registers ``fer_<name>`` with timm; here it is ``<name>``."""
 
 from fer_zoo.models.ensemble import Ensemble
+from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.fer_alexnet import AlexNet
 from fer_zoo.models.fer_alexnet import fer_alexnet as alexnet
 from fer_zoo.models.fer_alexnet import fer_alexnet_224 as alexnet_224
-from fer_zoo.models.fer_cnn_transformer import CNNTransformer
+from fer_zoo.models.fer_cnn_transformer import CustomCNN
 from fer_zoo.models.fer_cnn_transformer import fer_cnn_transformer as cnn_transformer
 from fer_zoo.models.fer_cnn_transformer import fer_cnn_transformer_224 as cnn_transformer_224
 from fer_zoo.models.fer_dacl import DACL
@@ -30,8 +31,9 @@ __all__ = [
     "DACL",
     "VGG",
     "AlexNet",
-    "CNNTransformer",
+    "CustomCNN",
     "Ensemble",
+    "FaceModel",
     "SmallFaceResNet",
     "TransFER",
     "TransFERConcat",

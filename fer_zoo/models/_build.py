@@ -1,5 +1,6 @@
 """Glue over timm's builder: what a model declares, strict weights, label names."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from torch import nn
 
 from fer_zoo.errors import WeightsError
 from fer_zoo.labels import FER2013_LABELS
-from fer_zoo.models._surface import generic_label_names
+from fer_zoo.models.face_model import FaceModel, generic_label_names
 from fer_zoo.models.weights import (
     CONFIG_NAME,
     check_state_dict,
@@ -47,14 +48,14 @@ def default_cfg(**kwargs: Any) -> dict[str, Any]:
 
 
 def build(
-    model_cls: Callable[..., nn.Module],
+    model_cls: Callable[..., FaceModel],
     variant: str,
     pretrained: bool,
     *,
     filter_fn: Callable[[dict[str, Any], nn.Module], dict[str, Any]] | None = None,
     feature_cfg: dict[str, Any] | None = None,
     **kwargs: Any,
-) -> nn.Module:
+) -> FaceModel:
     """Builds a model by timm's builder, with weights that are verified and strict.
 
     Args:
@@ -63,7 +64,8 @@ def build(
         pretrained: Whether to load the weights that the pretrained_cfg names.
         filter_fn: Adapts a state_dict to the model (position embeddings) before it is checked.
         feature_cfg: What ``features_only=True`` wraps the model in.
-        **kwargs: Arguments of timm's builder and of the class.
+        **kwargs: Arguments of timm's builder and of the class. Where the class has no
+            ``img_size``, every size fits, and this one goes into the pretrained_cfg.
 
     Returns:
         The model; its ``label_names`` and ``pretrained_cfg`` say what goes in and comes out.
@@ -90,17 +92,18 @@ def build(
         # before timm opens it
         verified = verify_weights_file(source, kwargs.get("cache_dir"))
         temperature = saved_temperature(verified) if verified else 1.0
-    model: nn.Module = build_model_with_cfg(
+    taken = inspect.signature(model_cls).parameters
+    model: FaceModel = build_model_with_cfg(
         model_cls,
         variant,
         pretrained,
         pretrained_filter_fn=strict,
         feature_cfg=feature_cfg,
-        **kwargs,
+        **{k: v for k, v in kwargs.items() if k != "img_size" or k in taken},
     )
     _describe(model, kwargs)
     if temperature != 1 and getattr(model, "num_classes", 0) == resolved.num_classes:
-        model.temperature = temperature  # type: ignore[assignment]
+        model.temperature = temperature
     return model
 
 

@@ -7,8 +7,9 @@ import torch
 from timm.models import generate_default_cfgs, register_model
 from torch import nn
 
+from fer_zoo.layers import ClassifierHead, conv_layer
 from fer_zoo.models._build import build, default_cfg
-from fer_zoo.models._staged import StagedConvNet, conv_layer
+from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.weights import weights_path
 
 
@@ -27,13 +28,13 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-class AlexNet(StagedConvNet):
+class AlexNet(FaceModel):
     """Five convolutions, three of them followed by a max-pool, and three linear layers.
 
-    The single-stream form (Krizhevsky 2014, arXiv:1404.5997), whose 11x11 stem of stride 4 needs 63
-    pixels. For small faces the stem has a 5x5 kernel and stride 2, pools keep the border, batch
-    normalisation follows each convolution (it learns little without, on faces this small), and the
-    linear layers are narrower. ``small_stem=False`` gives the original geometry, without norms.
+    The single-stream form (Krizhevsky 2014, arXiv:1404.5997). Its 11x11 stem of stride 4 needs 63
+    pixels. For small faces the stem has a 5x5 kernel and stride 2, the pools keep the border, each
+    convolution has batch normalisation (without it the model learns little on small faces), and
+    the linear layers are narrower. ``small_stem=False`` gives the original geometry without norms.
 
     Args:
         num_classes: Logits; 0 gives features.
@@ -64,41 +65,40 @@ class AlexNet(StagedConvNet):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        super().__init__()
         dd: dict[str, Any] = {"device": device, "dtype": dtype}
         args = dd | {"norm": small_stem}
-        kernel, stride, padding = (5, 2, 2) if small_stem else (11, 4, 2)
+        kernel, stride = (5, 2) if small_stem else (11, 4)
 
         def pool() -> nn.Module:
             return nn.MaxPool2d(3, 2, padding=1 if small_stem else 0)
 
-        stages = [
-            nn.Sequential(conv_layer(in_chans, 64, kernel, stride, padding, **args), pool()),
+        self.stages = nn.Sequential(
+            nn.Sequential(conv_layer(in_chans, 64, kernel, stride, 2, **args), pool()),
             nn.Sequential(conv_layer(64, 192, 5, **args), pool()),
             nn.Sequential(conv_layer(192, 384, **args)),
             nn.Sequential(conv_layer(384, 256, **args)),
             nn.Sequential(conv_layer(256, 256, **args), pool()),
-        ]
-        first = 2 * stride
-        reductions = (first, 2 * first, 2 * first, 2 * first, 4 * first)
-        head = {"grid": 3 if small_stem else 6, "hidden": hidden, "drop_rate": drop_rate}
-        super().__init__(
-            stages, (64, 192, 384, 256, 256), reductions, num_classes,
-            global_pool=global_pool, **head, **dd,
-        )  # fmt: skip
+        )
+        channels, strides = (64, 192, 384, 256, 256), (2, 4, 4, 4, 8)
+        self.describe_stages(in_chans, channels, [stride * s for s in strides])
+        grid = 3 if small_stem else 6
+        head = ClassifierHead(256, num_classes, global_pool, grid, hidden, drop_rate, **dd)
+        self.set_head(head, num_classes)
 
 
-def _alexnet(variant: str, pretrained: bool, **kwargs: Any) -> nn.Module:
+def _alexnet(variant: str, pretrained: bool, **kwargs: Any) -> FaceModel:
     return build(AlexNet, variant, pretrained, feature_cfg={"feature_cls": "getter"}, **kwargs)
 
 
 @register_model
-def fer_alexnet(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_alexnet(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """AlexNet for 48-pixel faces; last map 3x3."""
     return _alexnet("fer_alexnet", pretrained, **kwargs)
 
 
 @register_model
-def fer_alexnet_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_alexnet_224(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """AlexNet with its original geometry, 224 pixels."""
     args = {"small_stem": False, "hidden": (4096, 4096)}
     return _alexnet("fer_alexnet_224", pretrained, **args | kwargs)

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from timm.models import generate_default_cfgs, register_model
+import torch
+from timm.models import checkpoint_seq, generate_default_cfgs, register_model
 from timm.models._features import feature_take_indices
 from timm.models.resnet import BasicBlock
 from torch import Tensor, nn
 
 from fer_zoo.layers import SelfAttention2d
 from fer_zoo.models._build import build, default_cfg
+from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.fer_resnet import SmallFaceResNet
 from fer_zoo.models.weights import weights_path
 
@@ -30,10 +32,10 @@ class DACL(SmallFaceResNet):
     """ResNet-18, spatial self-attention over the last map, global average pool, linear.
 
     After Farzaneh & Qi, "Facial Expression Recognition in the Wild via Deep Attentive Center Loss"
-    (WACV 2021, arXiv:2011.13990). The paper's attention weighs feature dimensions inside the loss
-    alone: here that is :class:`fer_zoo.losses.AttentiveCenterLoss`, which is trained beside the
-    model and is no part of it. The self-attention over positions is the report's; unlike there it
-    sees 3x3 positions (on one position a softmax is always 1), and its output is pooled.
+    (WACV 2021, arXiv:2011.13990). The attention of the paper weighs feature dimensions inside the
+    loss: here :class:`fer_zoo.losses.AttentiveCenterLoss` does that. It is trained beside the model
+    and is not part of it. The self-attention over positions is the report's. Here it sees 3x3
+    positions, where the report's sees one (whose softmax is always 1), and its output is pooled.
 
     Args:
         **kwargs: Arguments of :class:`SmallFaceResNet`.
@@ -58,7 +60,13 @@ class DACL(SmallFaceResNet):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Returns the attended last map, (N, num_features, H/16, W/16)."""
-        attended: Tensor = self.attention(super().forward_features(x))
+        x = self.maxpool(self.act1(self.bn1(self.conv1(x))))  # type: ignore[operator]
+        if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            stages = [self.layer1, self.layer2, self.layer3, self.layer4]
+            x = checkpoint_seq(stages, x, flatten=True)
+        else:
+            x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # type: ignore[operator]
+        attended: Tensor = self.attention(x)
         return attended
 
     def forward_intermediates(
@@ -88,28 +96,20 @@ class DACL(SmallFaceResNet):
         return taken
 
 
+def _dacl(variant: str, pretrained: bool, **kwargs: Any) -> FaceModel:
+    return build(DACL, variant, pretrained, feature_cfg={"feature_cls": "getter"}, **kwargs)
+
+
 @register_model
-def fer_dacl(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_dacl(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """DACL for 48-pixel faces, 48 channels wide at the first stage; last map 3x3."""
-    return build(
-        DACL,
-        "fer_dacl",
-        pretrained,
-        feature_cfg={"feature_cls": "getter"},
-        **{"channels": (48, 96, 192, 384)} | kwargs,
-    )
+    return _dacl("fer_dacl", pretrained, **{"channels": (48, 96, 192, 384)} | kwargs)
 
 
 @register_model
-def fer_dacl_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_dacl_224(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """DACL with the standard ResNet stem, 224 pixels."""
-    return build(
-        DACL,
-        "fer_dacl_224",
-        pretrained,
-        feature_cfg={"feature_cls": "getter"},
-        **{"small_stem": False} | kwargs,
-    )
+    return _dacl("fer_dacl_224", pretrained, **{"small_stem": False} | kwargs)
 
 
 __all__ = ["DACL", "fer_dacl", "fer_dacl_224"]

@@ -7,7 +7,7 @@ from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
 from fer_zoo.models._build import build, default_cfg
-from fer_zoo.models._surface import Labelled
+from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.weights import weights_path
 
 
@@ -26,20 +26,25 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-class SmallFaceResNet(Labelled, ResNet):
-    """timm's ResNet whose stem keeps small faces large: one 3x3 convolution, no max-pool.
+class SmallFaceResNet(ResNet, FaceModel):
+    """timm's ResNet with a stem for small faces: one 3x3 convolution and no max-pool.
 
     The standard stem (7x7, stride 4 with its pool) leaves one position of a 48-pixel face at the
-    last stage; this one has stride 2, so that the last stage has stride 16 and 3x3 positions.
-    Unlike timm's, blocks do not start as identities: from scratch on FER-2013 those learnt nothing
-    in the first epochs (docs/training.md).
+    last stage. This stem has stride 2, so the last stage has stride 16 and 3x3 positions. Unlike
+    timm's, blocks do not start as identities: trained from scratch on FER-2013, such blocks learned
+    nothing in the first epochs (docs/training.md).
 
     Args:
         *args: Block and depths, as for timm's ResNet.
         in_chans: Input channels.
         small_stem: False gives the standard stem, for 224 pixels.
+        output_stride: Stride of the last stage: 16, 8 or 4 with the small stem, 32, 16 or 8 with
+            the standard one. Below the first of them, stages are dilated instead of strided.
         zero_init_last: Whether the last norm of each block starts at 0.
         **kwargs: Further arguments of timm's ResNet.
+
+    Raises:
+        ValueError: If the stem cannot have this ``output_stride``.
 
     Shape:
         (N, in_chans, H, W) -> (N, num_classes)
@@ -58,10 +63,19 @@ class SmallFaceResNet(Labelled, ResNet):
         *args: Any,
         in_chans: int = 1,
         small_stem: bool = True,
+        output_stride: int | None = None,
         zero_init_last: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, in_chans=in_chans, zero_init_last=zero_init_last, **kwargs)
+        scale = 2 if small_stem else 1  # timm counts the stride of the standard stem
+        strides = [stride // scale for stride in (32, 16, 8)]
+        output_stride = strides[0] if output_stride is None else output_stride
+        if output_stride not in strides:
+            raise ValueError(f"output_stride must be one of {strides}, not {output_stride}")
+        super().__init__(  # type: ignore[call-arg]
+            *args, in_chans=in_chans, output_stride=output_stride * scale,
+            zero_init_last=zero_init_last, **kwargs,
+        )  # fmt: skip
         if not small_stem:
             return
         weight: Tensor = self.conv1.weight  # type: ignore[has-type]
@@ -71,40 +85,42 @@ class SmallFaceResNet(Labelled, ResNet):
         )  # fmt: skip
         nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.maxpool = nn.Identity()
-        reductions = (2, 2, 4, 8, 16)
-        info: list[dict[str, Any]] = self.feature_info  # type: ignore[has-type]
-        self.feature_info = [
-            {**entry, "reduction": r} for entry, r in zip(info, reductions, strict=True)
-        ]
+        stem, *stages = self.feature_info
+        self.feature_info = [stem, *({**s, "reduction": s["reduction"] // 2} for s in stages)]
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Starts a new classifier; see :meth:`FaceModel.reset_classifier`."""
+        super().reset_classifier(num_classes, global_pool)
+        self.forget_labels()
 
 
-def _resnet(variant: str, pretrained: bool, **kwargs: Any) -> nn.Module:
+def _resnet(variant: str, pretrained: bool, **kwargs: Any) -> FaceModel:
     return build(SmallFaceResNet, variant, pretrained, **kwargs)
 
 
 @register_model
-def fer_resnet18(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_resnet18(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """ResNet-18 of three quarters of the usual width for 48-pixel faces; last map 3x3."""
     args = {"block": BasicBlock, "layers": (2, 2, 2, 2), "channels": (48, 96, 192, 384)}
     return _resnet("fer_resnet18", pretrained, **args | kwargs)
 
 
 @register_model
-def fer_resnet50(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_resnet50(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """ResNet-50 of half the usual width for 48-pixel faces; last map 3x3."""
     args = {"block": Bottleneck, "layers": (3, 4, 6, 3), "channels": (32, 64, 128, 256)}
     return _resnet("fer_resnet50", pretrained, **args | kwargs)
 
 
 @register_model
-def fer_resnet18_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_resnet18_224(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """ResNet-18 with the standard stem, 224 pixels."""
     args = {"block": BasicBlock, "layers": (2, 2, 2, 2), "small_stem": False}
     return _resnet("fer_resnet18_224", pretrained, **args | kwargs)
 
 
 @register_model
-def fer_resnet50_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_resnet50_224(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """ResNet-50 with the standard stem and width, 224 pixels."""
     args = {"block": Bottleneck, "layers": (3, 4, 6, 3), "small_stem": False}
     return _resnet("fer_resnet50_224", pretrained, **args | kwargs)

@@ -1,17 +1,24 @@
 """TransFER (Xue et al. 2021, arXiv:2108.11116): local attention and a transformer with dropping."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from timm.layers import calculate_drop_path_rates
 from timm.models import generate_default_cfgs, register_model
 from timm.models.resnet import BasicBlock
 from torch import Tensor, nn
 
-from fer_zoo.layers import LocalAttention, MultiAttentionDrop, TokenEmbed
-from fer_zoo.models._build import default_cfg
-from fer_zoo.models._concat import ConcatTokenModel
-from fer_zoo.models._encoder import TokenModel, build_tokens, grid_size
+from fer_zoo.layers import (
+    ClassifierHead,
+    LocalAttention,
+    MultiAttentionDrop,
+    PositionEmbed,
+    TokenEmbed,
+)
+from fer_zoo.models._build import build, default_cfg
+from fer_zoo.models._tokens import EncoderBlock, TokenModel, resample_positions
+from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.fer_resnet import SmallFaceResNet
 from fer_zoo.models.weights import weights_path
 
@@ -35,15 +42,29 @@ _FULL_WIDTH = (64, 128, 256, 512)
 
 
 def resnet_stem(
-    in_chans: int, stages: int, channels: Sequence[int], small_stem: bool, dd: dict[str, Any]
-) -> tuple[nn.Module, list[dict[str, Any]]]:
-    """Returns the first stages of ResNet-18 and what is known of their maps."""
+    in_chans: int,
+    *,
+    small_stem: bool = True,
+    stem_stages: int = 3,
+    stem_channels: Sequence[int] = (48, 96, 192, 384),
+    **dd: Any,
+) -> FaceModel:
+    """Returns the first stages of ResNet-18.
+
+    Args:
+        in_chans: Input channels.
+        small_stem: False gives the standard ResNet stem, for 224 pixels.
+        stem_stages: ResNet stages to keep.
+        stem_channels: Channels of all four ResNet stages, dropped ones included.
+        **dd: Device and dtype.
+    """
     net = SmallFaceResNet(
-        BasicBlock, (2, 2, 2, 2), channels=tuple(channels), in_chans=in_chans,
+        BasicBlock, (2, 2, 2, 2), channels=tuple(stem_channels), in_chans=in_chans,
         small_stem=small_stem, num_classes=0, **dd,
     )  # fmt: skip
-    net.prune_intermediate_layers(list(range(stages + 1)))
-    return net, net.feature_info[: stages + 1]
+    net.prune_intermediate_layers(list(range(stem_stages + 1)))
+    net.feature_info = net.feature_info[: stem_stages + 1]
+    return net
 
 
 class TransFER(TokenModel):
@@ -58,10 +79,8 @@ class TransFER(TokenModel):
         num_classes: Logits; 0 gives features.
         in_chans: Input channels.
         img_size: Size that positions are learned at; other sizes interpolate them.
-        global_pool: ``"token"`` or ``"avg"``.
-        small_stem: False gives the standard ResNet stem, for 224 pixels.
-        stem_stages: ResNet stages in front.
-        stem_channels: Channels of all four ResNet stages, those left out too.
+        global_pool: ``"token"``, or ``"avg"`` or ``"max"`` over the other tokens.
+        stem: Makes the stem of ``in_chans``, ``**stem_args``, device and dtype.
         embed_dim: Width of a token.
         depth: Encoder blocks.
         num_heads: Attention heads.
@@ -70,7 +89,8 @@ class TransFER(TokenModel):
         map_drop: Probability that a sample loses one branch's map.
         head_drop: Probability that a sample loses one attention head, in each block.
         drop_rate: Dropout before the classifier.
-        drop_path_rate: Stochastic depth of the last block.
+        drop_path_rate: Stochastic depth of the last block; earlier blocks have less.
+        **stem_args: Arguments of the stem, such as ``stem_channels`` of :func:`resnet_stem`.
 
     Shape:
         (N, in_chans, H, W) -> (N, num_classes)
@@ -82,15 +102,15 @@ class TransFER(TokenModel):
         torch.Size([2, 7])
     """
 
+    num_prefix_tokens = 1  # the class token
+
     def __init__(
         self,
         num_classes: int = 7,
         in_chans: int = 1,
         img_size: int | tuple[int, int] = 48,
         global_pool: str = "token",
-        small_stem: bool = True,
-        stem_stages: int = 3,
-        stem_channels: Sequence[int] = (48, 96, 192, 384),
+        stem: Callable[..., FaceModel] = resnet_stem,
         embed_dim: int = 256,
         depth: int = 4,
         num_heads: int = 8,
@@ -102,18 +122,40 @@ class TransFER(TokenModel):
         drop_path_rate: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        **stem_args: Any,
     ) -> None:
+        super().__init__()
         dd: dict[str, Any] = {"device": device, "dtype": dtype}
-        stem, info = resnet_stem(in_chans, stem_stages, stem_channels, small_stem, dd)
-        super().__init__(
-            stem, info, num_classes=num_classes, global_pool=global_pool, num_prefix_tokens=1,
-            embed_dim=embed_dim, depth=depth, num_heads=num_heads, mlp_ratio=mlp_ratio,
-            head_drop=head_drop, drop_rate=drop_rate, drop_path_rate=drop_path_rate, dd=dd,
+        self.stem = stem(in_chans, **stem_args, **dd)
+        self.blocks = nn.Sequential(
+            *(
+                EncoderBlock(embed_dim, num_heads, mlp_ratio, head_drop, rate, **dd)
+                for rate in calculate_drop_path_rates(drop_path_rate, depth)
+            )
+        )
+        self.norm = nn.LayerNorm(embed_dim, eps=1e-6, **dd)
+        self.describe_encoder(in_chans, embed_dim)
+        head = ClassifierHead(
+            embed_dim, num_classes, global_pool, drop_rate=drop_rate,
+            num_prefix_tokens=self.num_prefix_tokens, **dd,
         )  # fmt: skip
-        channels = info[-1]["num_chs"]
-        self.local = nn.ModuleList(LocalAttention(channels, **dd) for _ in range(branches))
+        self.set_head(head, num_classes)
         self.map_drop = MultiAttentionDrop(map_drop)
-        grid = grid_size(img_size, info[-1]["reduction"])
+        channels, reduction = (self.stem.feature_info[-1][k] for k in ("num_chs", "reduction"))
+        height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+        grid = (-(-height // reduction), -(-width // reduction))  # each stride of 2 rounds up
+        self.build_tokens(branches, channels, embed_dim, grid, dd)
+
+    def build_tokens(
+        self,
+        branches: int,
+        channels: int,
+        embed_dim: int,
+        grid: tuple[int, int],
+        dd: dict[str, Any],
+    ) -> None:
+        """Builds what :meth:`tokenize` needs."""
+        self.local = nn.ModuleList(LocalAttention(channels, **dd) for _ in range(branches))
         self.embed: nn.Module = TokenEmbed(channels, embed_dim, grid, **dd)
 
     def attention_map(self, x: Tensor) -> Tensor:
@@ -127,34 +169,27 @@ class TransFER(TokenModel):
         tokens: Tensor = self.embed(x * self.attention_map(x))
         return tokens
 
-    def _prune_tokens(self) -> None:
-        self.local, self.embed = nn.ModuleList(), nn.Identity()
 
+class TransFERConcat(TransFER):
+    """The report's variant of TransFER: branches concatenated as tokens, mean over tokens, linear.
 
-class TransFERConcat(ConcatTokenModel):
-    """The report's variant of TransFER: branches concatenated, mean over tokens, linear.
-
-    From Lee, "Learning Relation-Aware Facial Expression Representations with Transformers"; how it
-    differs is told by :class:`ConcatTokenModel`. For 48 pixels the stem has three stages (6x6
-    positions) and tokens are 192 wide, depth 4 (the report: 7x7, 2048, 8).
+    From Lee, "Learning Relation-Aware Facial Expression Representations with Transformers". A
+    branch is a 3x3 convolution with batch normalisation; :class:`MultiAttentionDrop` may zero one
+    of them whole (the report: dropout of single elements). Positions are learned (the report:
+    none), and the encoder is pre-norm (the report: post-norm, which did not learn under Adam). For
+    48 pixels the stem has three stages (6x6 positions), tokens are 192 wide, and the depth is 4
+    (the report: 7x7, 2048, 8). With :func:`fer_zoo.models.fer_cnn_transformer.custom_cnn` as its
+    stem, this class is the report's CustomCNN + Transformer too.
 
     Args:
         num_classes: Logits; 0 gives features.
         in_chans: Input channels.
         img_size: Size that positions are learned at; other sizes interpolate them.
         global_pool: ``"avg"`` or ``"max"`` over tokens.
-        small_stem: False gives the standard ResNet stem, for 224 pixels.
-        stem_stages: ResNet stages in front.
-        stem_channels: Channels of all four ResNet stages, those left out too.
         embed_dim: Width of a token.
-        depth: Encoder blocks.
-        num_heads: Attention heads.
         mlp_ratio: Width of a block's hidden layer against ``embed_dim``.
-        branches: Convolutional branches.
-        map_drop: Probability that a sample loses one branch.
         head_drop: Probability that a sample loses one attention head, in each block.
-        drop_rate: Dropout before the classifier.
-        drop_path_rate: Stochastic depth of the last block.
+        **kwargs: Further arguments of :class:`TransFER`, those of the stem included.
 
     Shape:
         (N, in_chans, H, W) -> (N, num_classes)
@@ -166,67 +201,90 @@ class TransFERConcat(ConcatTokenModel):
         torch.Size([2, 7])
     """
 
+    num_prefix_tokens = 0
+
     def __init__(
         self,
         num_classes: int = 7,
         in_chans: int = 1,
         img_size: int | tuple[int, int] = 48,
         global_pool: str = "avg",
-        small_stem: bool = True,
-        stem_stages: int = 3,
-        stem_channels: Sequence[int] = (48, 96, 192, 384),
         embed_dim: int = 192,
-        depth: int = 4,
-        num_heads: int = 8,
         mlp_ratio: float = 1.0,
-        branches: int = 2,
-        map_drop: float = 0.6,
         head_drop: float = 0.0,
-        drop_rate: float = 0.0,
-        drop_path_rate: float = 0.0,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
+        **kwargs: Any,
     ) -> None:
-        dd: dict[str, Any] = {"device": device, "dtype": dtype}
-        stem, info = resnet_stem(in_chans, stem_stages, stem_channels, small_stem, dd)
         super().__init__(
-            stem, info, img_size=img_size, num_classes=num_classes, global_pool=global_pool,
-            embed_dim=embed_dim, depth=depth, num_heads=num_heads, mlp_ratio=mlp_ratio,
-            branches=branches, map_drop=map_drop, head_drop=head_drop, drop_rate=drop_rate,
-            drop_path_rate=drop_path_rate, dd=dd,
+            num_classes, in_chans, img_size, global_pool, embed_dim=embed_dim,
+            mlp_ratio=mlp_ratio, head_drop=head_drop, **kwargs,
         )  # fmt: skip
 
+    def build_tokens(
+        self,
+        branches: int,
+        channels: int,
+        embed_dim: int,
+        grid: tuple[int, int],
+        dd: dict[str, Any],
+    ) -> None:
+        """Builds what :meth:`tokenize` needs."""
+        self.branches = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(channels, embed_dim, 3, padding=1, bias=False, **dd),
+                nn.BatchNorm2d(embed_dim, **dd),
+            )
+            for _ in range(branches)
+        )
+        self.positions: nn.Module = PositionEmbed(embed_dim, grid, **dd)
+
+    def tokenize(self, x: Tensor) -> Tensor:
+        """Makes tokens of each branch's map, one branch after the other, (N, branches*H*W, D)."""
+        maps = torch.stack([branch(x) for branch in self.branches], dim=1)  # (N, branches, D, H, W)
+        placed = self.positions(self.map_drop(maps))
+        tokens: Tensor = placed.flatten(3).transpose(2, 3).flatten(1, 2)
+        return tokens
+
+
+def transfer(
+    model_cls: type[TransFER], variant: str, pretrained: bool, maps: int, **kwargs: Any
+) -> FaceModel:
+    """Builds a model of this family, whose features are ``maps`` maps."""
+    features = {"feature_cls": "getter", "out_indices": tuple(range(maps))}
+    return build(
+        model_cls, variant, pretrained, filter_fn=resample_positions, feature_cfg=features, **kwargs
+    )
+
 
 @register_model
-def fer_transfer(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_transfer(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """TransFER for 48-pixel faces; 6x6 tokens and a class token."""
-    return build_tokens(TransFER, "fer_transfer", pretrained, 5, **kwargs)
+    return transfer(TransFER, "fer_transfer", pretrained, 5, **kwargs)
 
 
 @register_model
-def fer_transfer_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_transfer_224(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """TransFER of the paper's widths with the standard ResNet stem, 224 pixels, 14x14 tokens."""
     args = {
         "img_size": 224, "small_stem": False, "stem_channels": _FULL_WIDTH, "embed_dim": 768,
         "depth": 8,
     }  # fmt: skip
-    return build_tokens(TransFER, "fer_transfer_224", pretrained, 5, **args | kwargs)
+    return transfer(TransFER, "fer_transfer_224", pretrained, 5, **args | kwargs)
 
 
 @register_model
-def fer_transfer_concat(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_transfer_concat(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """The report's TransFER for 48-pixel faces; 6x6 tokens from each of two branches."""
-    return build_tokens(TransFERConcat, "fer_transfer_concat", pretrained, 5, **kwargs)
+    return transfer(TransFERConcat, "fer_transfer_concat", pretrained, 5, **kwargs)
 
 
 @register_model
-def fer_transfer_concat_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_transfer_concat_224(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """The report's TransFER of the report's widths, 224 pixels, 7x7 tokens from each branch."""
     args = {
         "img_size": 224, "small_stem": False, "stem_stages": 4, "stem_channels": _FULL_WIDTH,
         "embed_dim": 2048, "depth": 8,
     }  # fmt: skip
-    return build_tokens(TransFERConcat, "fer_transfer_concat_224", pretrained, 6, **args | kwargs)
+    return transfer(TransFERConcat, "fer_transfer_concat_224", pretrained, 6, **args | kwargs)
 
 
 __all__ = [

@@ -9,8 +9,9 @@ from timm.models import generate_default_cfgs, register_model
 from torch import nn
 
 from fer_zoo.labels import FERPLUS_LABELS
+from fer_zoo.layers import ClassifierHead, conv_layer
 from fer_zoo.models._build import build, default_cfg
-from fer_zoo.models._staged import StagedConvNet, conv_layer
+from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.weights import weights_path
 
 
@@ -31,11 +32,11 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-class VGG(StagedConvNet):
+class VGG(FaceModel):
     """Four stages of two 3x3 convolutions and a max-pool, then three linear layers.
 
-    The report's VGGNet. It differs from VGG-16 (arXiv:1409.1556) in having four stages of two
-    convolutions and batch normalisation; the last map is pooled adaptively before it is flattened.
+    The report's VGGNet. Unlike VGG-16 (arXiv:1409.1556) it has four stages of two convolutions each
+    and batch normalisation, and pools the last map adaptively before it is flattened.
 
     Args:
         num_classes: Logits; 0 gives features.
@@ -72,6 +73,7 @@ class VGG(StagedConvNet):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        super().__init__()
         dd: dict[str, Any] = {"device": device, "dtype": dtype}
         stages = []
         for i, (before, width) in enumerate(pairwise((in_chans, *channels))):
@@ -82,27 +84,27 @@ class VGG(StagedConvNet):
             if last_pool or i < len(channels) - 1:
                 layers.append(nn.MaxPool2d(2))
             stages.append(nn.Sequential(*layers))
+        self.stages = nn.Sequential(*stages)
         reductions = [stem_stride * 2 ** (i + 1) for i in range(len(channels))]
         reductions[-1] //= 1 if last_pool else 2
-        head = {"grid": grid, "hidden": hidden, "drop_rate": drop_rate}
-        super().__init__(
-            stages, channels, reductions, num_classes, global_pool=global_pool, **head, **dd
-        )
+        self.describe_stages(in_chans, channels, reductions)
+        head = ClassifierHead(channels[-1], num_classes, global_pool, grid, hidden, drop_rate, **dd)
+        self.set_head(head, num_classes)
 
 
-def _vgg(variant: str, pretrained: bool, **kwargs: Any) -> nn.Module:
+def _vgg(variant: str, pretrained: bool, **kwargs: Any) -> FaceModel:
     features = {"feature_cls": "getter", "out_indices": (0, 1, 2, 3)}
     return build(VGG, variant, pretrained, feature_cfg=features, **kwargs)
 
 
 @register_model
-def fer_vgg(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_vgg(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """VGG of three quarters of the usual width for 48-pixel faces; last map 3x3."""
     return _vgg("fer_vgg", pretrained, **{"channels": (48, 96, 192, 384)} | kwargs)
 
 
 @register_model
-def fer_vgg_small(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_vgg_small(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """A small fast VGG for 48-pixel faces: stride 2 at once, global pool; last map 3x3."""
     args = {"channels": (48, 128, 256, 256), "grid": 1, "hidden": (), "drop_rate": 0.2}
     stem = {"stem_stride": 2, "last_pool": False}
@@ -110,7 +112,7 @@ def fer_vgg_small(pretrained: bool = False, **kwargs: Any) -> nn.Module:
 
 
 @register_model
-def fer_vgg_224(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def fer_vgg_224(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """VGG with wide linear layers on a 7x7 grid, 224 pixels."""
     return _vgg("fer_vgg_224", pretrained, **{"grid": 7, "hidden": (4096, 4096)} | kwargs)
 

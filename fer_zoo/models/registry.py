@@ -14,7 +14,7 @@ from torch import nn
 from fer_zoo.errors import ConfigError, FerZooError, UnknownModelError, WeightsError
 from fer_zoo.labels import same_label_order
 from fer_zoo.models._build import PREFIX, is_missing
-from fer_zoo.models._surface import generic_label_names
+from fer_zoo.models.face_model import generic_label_names
 from fer_zoo.models.weights import CONFIG_NAME, WEIGHTS_NAME, fetch_from_hub, read_config
 
 _logger = logging.getLogger(__name__)

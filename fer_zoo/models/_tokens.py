@@ -1,30 +1,15 @@
-"""Models that read a convolutional stem's map as tokens with a pre-norm transformer encoder."""
+"""The encoder's block, and what timm expects of a model that reads a stem's map as tokens."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from timm.layers import DropPath, Mlp, calculate_drop_path_rates
-from timm.models import checkpoint
+import torch
+from timm.layers import DropPath, Mlp
+from timm.models import checkpoint_seq
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
-from fer_zoo.layers import ClassifierHead, MultiHeadSelfAttention, resize_positions
-from fer_zoo.models._build import build
-from fer_zoo.models._surface import HeadedModel
-
-
-def grid_size(img_size: int | tuple[int, int], reduction: int) -> tuple[int, int]:
-    """Returns height and width of a stem's map; each stride of 2 rounds up."""
-    height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
-    return -(-height // reduction), -(-width // reduction)
-
-
-def resample_positions(state_dict: dict[str, Any], model: nn.Module) -> dict[str, Any]:
-    """Brings saved positions to the model's grid, where ``img_size`` differs."""
-    own = {k: v for k, v in model.state_dict().items() if k.endswith("positions.position")}
-    return {
-        k: resize_positions(v, (own[k].shape[2], own[k].shape[3])) if k in own else v
-        for k, v in state_dict.items()
-    }
+from fer_zoo.layers import MultiHeadSelfAttention, resize_positions
+from fer_zoo.models.face_model import FaceModel
 
 
 class EncoderBlock(nn.Module):
@@ -42,7 +27,7 @@ class EncoderBlock(nn.Module):
 
     Example:
         >>> import torch
-        >>> from fer_zoo.models._encoder import EncoderBlock
+        >>> from fer_zoo.models._tokens import EncoderBlock
         >>> EncoderBlock(64, num_heads=4)(torch.randn(2, 10, 64)).shape
         torch.Size([2, 10, 64])
     """
@@ -75,71 +60,67 @@ class EncoderBlock(nn.Module):
         return x
 
 
-class TokenModel(HeadedModel):
-    """Base of the transformers: stem, tokens (a subclass's ``tokenize``), encoder, norm, head.
+def resample_positions(state_dict: dict[str, Any], model: nn.Module) -> dict[str, Any]:
+    """Brings saved positions to the model's grid, where ``img_size`` differs."""
+    own = {k: v for k, v in model.state_dict().items() if k.endswith("positions.position")}
+    return {
+        k: resize_positions(v, (own[k].shape[2], own[k].shape[3])) if k in own else v
+        for k, v in state_dict.items()
+    }
 
-    Args:
-        stem: Gives a map; has forward_features, forward_intermediates and feature_info.
-        stem_info: The stem's feature_info, one entry for each of its maps.
-        num_classes: Logits; 0 gives features.
-        global_pool: ``"token"`` or ``"avg"``.
-        num_prefix_tokens: Tokens in front that are no positions.
-        embed_dim: Width of a token.
-        depth: Encoder blocks.
-        drop_rate: Dropout before the classifier.
-        drop_path_rate: Stochastic depth of the last block; earlier ones have less.
-        dd: Device and dtype.
-        **block: Further arguments of :class:`EncoderBlock`.
+
+class TokenModel(FaceModel):
+    """A stem's map, as tokens (a subclass's ``tokenize``), through an encoder.
+
+    A subclass builds ``stem``, ``blocks``, ``norm`` and ``head``; here is what follows from them.
     """
 
-    def __init__(
-        self,
-        stem: nn.Module,
-        stem_info: list[dict[str, Any]],
-        *,
-        num_classes: int,
-        global_pool: str,
-        num_prefix_tokens: int,
-        embed_dim: int,
-        depth: int,
-        drop_rate: float,
-        drop_path_rate: float,
-        dd: dict[str, Any],
-        **block: Any,
-    ) -> None:
-        super().__init__()
-        if global_pool == "token" and not num_prefix_tokens:
-            raise ValueError("global_pool='token' needs a class token; this model has none: 'avg'")
-        self.num_prefix_tokens = num_prefix_tokens
-        self.stem: Any = stem
-        rates = calculate_drop_path_rates(drop_path_rate, depth)
-        self.blocks = nn.Sequential(
-            *(EncoderBlock(embed_dim, drop_path=rate, **block, **dd) for rate in rates)
-        )
-        self.norm: nn.Module = nn.LayerNorm(embed_dim, eps=1e-6, **dd)
-        self.feature_info = [
-            *({**info, "module": f"stem.{info['module']}"} for info in stem_info),
-            {"num_chs": embed_dim, "reduction": stem_info[-1]["reduction"], "module": "blocks"},
-        ]
-        head = ClassifierHead(
-            embed_dim, num_classes, global_pool, drop_rate=drop_rate,
-            num_prefix_tokens=num_prefix_tokens, **dd,
-        )  # fmt: skip
-        self._set_head(head, embed_dim, num_classes)
+    if TYPE_CHECKING:  # torch.jit.script stops at a module's annotation
+        stem: FaceModel
+        blocks: nn.Sequential
+        norm: nn.Module
+    num_prefix_tokens = 0
 
     def tokenize(self, x: Tensor) -> Tensor:
         """Makes tokens (N, L, D) of the stem's map."""
         raise NotImplementedError
 
-    def _encode(self, x: Tensor) -> Tensor:
-        for block in self.blocks:
-            x = checkpoint(block, x) if self.grad_checkpointing and self.training else block(x)
+    def describe_encoder(self, in_chans: int, embed_dim: int) -> None:
+        """Sets what is known of the images, of the stem's maps and of the encoder's."""
+        self.in_chans, self.num_features = in_chans, embed_dim
+        maps = self.stem.feature_info
+        self.feature_info = [
+            *({**info, "module": f"stem.{info['module']}"} for info in maps),
+            {"num_chs": embed_dim, "reduction": maps[-1]["reduction"], "module": "blocks"},
+        ]
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Runs the encoder on tokens (N, L, D), without the norm that follows it."""
+        if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            x = checkpoint_seq(self.blocks, x)
+        else:
+            x = self.blocks(x)
         return x
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Returns the encoded tokens, normalised, (N, L, D)."""
-        tokens: Tensor = self.norm(self._encode(self.tokenize(self.stem.forward_features(x))))
+        tokens: Tensor = self.norm(self.encode(self.tokenize(self.stem(x))))
         return tokens
+
+    def to_map(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """Returns tokens as a map (N, D, H, W): the mean where a position has several tokens.
+
+        Averaged over positions, this map is what the head pools.
+
+        Args:
+            tokens: What the encoder returns, (N, L, D).
+            height: Height of the stem's map.
+            width: Width of the stem's map.
+        """
+        tokens = tokens[:, self.num_prefix_tokens :]
+        n, length, dim = tokens.shape
+        branches = length // (height * width)
+        return tokens.reshape(n, branches, height, width, dim).mean(dim=1).permute(0, 3, 1, 2)
 
     def forward_intermediates(
         self,
@@ -155,8 +136,8 @@ class TokenModel(HeadedModel):
         Args:
             x: Images (N, in_chans, H, W).
             indices: Which maps, all by default; a number means the last ones.
-            norm: Whether the final norm goes over the encoder's map.
-            stop_early: Whether to skip what comes after the last map asked for.
+            norm: Whether the final norm is applied to the encoder's map.
+            stop_early: Skips what comes after the last map asked for.
             output_fmt: Only ``"NCHW"``.
             intermediates_only: Leaves the last tokens out.
 
@@ -172,18 +153,12 @@ class TokenModel(HeadedModel):
         x, found = self.stem.forward_intermediates(x, of_stem or [last - 1], stop_early=early)
         maps = found if of_stem else []
         if not early:
-            size = (x.shape[2], x.shape[3])
-            tokens = self._encode(self.tokenize(x))
+            height, width = x.shape[-2:]
+            tokens = self.encode(self.tokenize(x))
             x = self.norm(tokens)
             if last in taken:
-                maps = [*maps, self._to_map(x if norm else tokens, size)]
+                maps = [*maps, self.to_map(x if norm else tokens, height, width)]
         return maps if intermediates_only else (x, maps)
-
-    def _to_map(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Averages several tokens of a position: pooled, this map is what the head pools."""
-        n, _, dim = tokens.shape
-        tokens = tokens[:, self.num_prefix_tokens :]
-        return tokens.reshape(n, -1, *size, dim).mean(dim=1).permute(0, 3, 1, 2)
 
     def prune_intermediate_layers(
         self,
@@ -195,8 +170,8 @@ class TokenModel(HeadedModel):
 
         Args:
             indices: As for :meth:`forward_intermediates`.
-            prune_norm: Whether to drop the final norm.
-            prune_head: Whether to drop the head even if the encoder stays.
+            prune_norm: Drops the final norm.
+            prune_head: Drops the head even if the encoder stays.
 
         Returns:
             The indices, counted from the first.
@@ -205,18 +180,16 @@ class TokenModel(HeadedModel):
         taken, deepest = feature_take_indices(last + 1, indices)
         if deepest < last:
             self.stem.prune_intermediate_layers([i for i in taken if i < last])
-            self.blocks, prune_norm, prune_head = nn.Sequential(), True, True
-            self._prune_tokens()
+            for name, _ in list(self.named_children()):
+                if name not in ("stem", "norm", "head"):  # the blocks, and what tokenize needs
+                    setattr(self, name, nn.Sequential())
+            prune_norm = prune_head = True
             self.num_features = self.head_hidden_size = self.feature_info[deepest]["num_chs"]
         if prune_norm:
             self.norm = nn.Identity()
         if prune_head:
             self.reset_classifier(0, "")
         return list(taken)
-
-    def _prune_tokens(self) -> None:
-        """Drops what ``tokenize`` needs."""
-        raise NotImplementedError
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recomputes activations in backward instead of keeping them."""
@@ -236,13 +209,3 @@ class TokenModel(HeadedModel):
             "tokens": r"^(?:local|branches|embed|positions)",
             "blocks": r"^blocks" if coarse else [(r"^blocks\.(\d+)", None), (r"^norm", (99999,))],
         }
-
-
-def build_tokens(
-    model_cls: type[TokenModel], variant: str, pretrained: bool, maps: int, **kwargs: Any
-) -> nn.Module:
-    """Builds a token model whose features are ``maps`` maps; positions fit any ``img_size``."""
-    features = {"feature_cls": "getter", "out_indices": tuple(range(maps))}
-    return build(
-        model_cls, variant, pretrained, filter_fn=resample_positions, feature_cfg=features, **kwargs
-    )
