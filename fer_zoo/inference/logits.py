@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
-from fer_zoo.models import Ensemble, create_model
+from fer_zoo.models import Ensemble, FaceModel, create_model
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.models.weights import weights_sha256
 from fer_zoo.preprocessing import Preprocessing, preprocessing_of
@@ -31,8 +31,12 @@ class Faces(Protocol):
         ...
 
 
-#: Changes a batch of faces (n, H, W), of which the first has the given index.
-Transform = Callable[[Tensor, int], Tensor]
+class Transform(Protocol):
+    """Whatever changes faces (n, H, W) before a model sees them."""
+
+    def __call__(self, faces: Tensor, *, first: int) -> Tensor:
+        """Returns the changed faces; ``first`` is the index of the first one."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class LoadedModel:
             have changed since they were loaded.
     """
 
-    module: nn.Module
+    module: FaceModel | Ensemble
     name: str
     device: torch.device
     label_names: tuple[str, ...]
@@ -83,7 +87,7 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
         place, name = choose_device(device), str(model)
         members = [part.strip() for part in name.split(",")]
         ensemble = len(members) > 1 and not Path(name).is_dir()
-        module = Ensemble(members) if ensemble else create_model(model, pretrained=True)
+        module = Ensemble(members) if ensemble else create_model(name, pretrained=True)
         module.eval().to(place)
     label_names = tuple(getattr(module, "label_names", ()))
     if not label_names or not getattr(module, "pretrained_cfg", None):
@@ -92,15 +96,16 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
             "fer_zoo.create_model and num_classes > 0"
         )
     sha256 = None if module is model else weights_sha256(module)
-    return LoadedModel(module, name, place, label_names, preprocessing_of(module), sha256)
+    ready = cast("FaceModel | Ensemble", module)
+    return LoadedModel(ready, name, place, label_names, preprocessing_of(ready), sha256)
 
 
-def unchanged(faces: Tensor, first: int = 0) -> Tensor:
+def unchanged(faces: Tensor, *, first: int = 0) -> Tensor:
     """Returns the faces as they are."""
     return faces
 
 
-def mirror(faces: Tensor, first: int = 0) -> Tensor:
+def mirror(faces: Tensor, *, first: int = 0) -> Tensor:
     """Returns the mirror images of faces (n, H, W)."""
     return faces.flip(-1)
 
@@ -133,23 +138,21 @@ def predict_logits(
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
     loaded = load_model(model, device)
-    views = [transform, lambda faces, first: mirror(transform(faces, first))]
     if flip:
+        views = [transform, lambda faces, *, first: mirror(transform(faces, first=first))]
         return log_mean_probability(
             [predict_logits(loaded, images, batch_size=batch_size, transform=v) for v in views]
         )
     parts = [torch.empty(0, len(loaded.label_names))]
     with _in_eval_mode(loaded.module, loaded.device) as forward:
         for first in range(0, len(images), batch_size):
-            batch = transform(images[first : first + batch_size], first).to(loaded.device)
+            batch = transform(images[first : first + batch_size], first=first).to(loaded.device)
             parts.append(forward(loaded.preprocessing.tensor(batch)).float().cpu())
     return torch.cat(parts)
 
 
 @contextmanager
-def _in_eval_mode(
-    module: nn.Module, device: torch.device
-) -> Iterator[Callable[[Tensor], Tensor]]:
+def _in_eval_mode(module: nn.Module, device: torch.device) -> Iterator[Callable[[Tensor], Tensor]]:
     """Gives the forward pass of a module on a device; the module itself stays as it is."""
     modes = {part: part.training for part in module.modules()}
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
