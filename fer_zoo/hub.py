@@ -73,10 +73,11 @@ def save_pretrained(
 
 
 def _traits(model: nn.Module) -> Any:
-    if not hasattr(model, "label_names") or not hasattr(model, "reset_classifier"):
+    cfg = getattr(model, "pretrained_cfg", {})
+    if not hasattr(model, "label_names") or "architecture" not in cfg:
         raise WeightsError(
-            f"{type(model).__name__} is no classifier of fer_zoo: save the model that a "
-            "features_only or compiled one was made of"
+            f"{type(model).__name__} is not a classifier of fer_zoo: save the model that a "
+            "features_only or compiled one was made of, or the members of an ensemble"
         )
     return model
 

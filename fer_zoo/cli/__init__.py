@@ -1,4 +1,4 @@
-"""The command ``fer-zoo``: one module per command, each with ``register`` and ``run``."""
+"""The command ``fer-zoo``: one module per command, each with ``add_arguments`` and ``run``."""
 
 import argparse
 import errno
@@ -10,12 +10,25 @@ from collections.abc import Sequence
 
 from fer_zoo.errors import FerZooError
 
-#: Modules of this package, in the order that ``fer-zoo --help`` lists them.
-COMMANDS = ("predict", "list", "info", "evaluate", "compare", "train", "bench", "audit")
+#: What each command does; its module, which only its own use imports, has the same name.
+COMMANDS = {
+    "predict": "name the expression of faces in image files",
+    "list": "list the models with size, cost and accuracy",
+    "info": "describe a model: layers, labels, preprocessing, recipe, provenance",
+    "evaluate": "measure a model on a split of a data set",
+    "compare": "tell whether one model is better than another on the same faces",
+    "train": "train a model and choose its best epoch on the validation split",
+    "bench": "measure training and inference speed on this machine",
+    "audit": "look for duplicates, blank faces and wrong labels in a data set",
+}
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Returns the parser with all commands."""
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Returns the parser.
+
+    Args:
+        command: The only command whose arguments are needed; by default those of all are there.
+    """
     from fer_zoo import __version__
 
     parser = argparse.ArgumentParser(
@@ -27,8 +40,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fer-zoo {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        importlib.import_module(f"fer_zoo.cli.{name}").register(subparsers)
+    for name, purpose in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=purpose)
+        if command in (None, name):
+            module = importlib.import_module(f"fer_zoo.cli.{name}")
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
     return parser
 
 
@@ -42,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 success, 1 some inputs could not be used, 2 the user's mistake, 130
         interrupted, 141 the reader of the output went away.
     """
-    args = build_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    args = build_parser(argv[0] if argv else "").parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be valid text
         sys.stdout.reconfigure(errors="surrogateescape")
     try:

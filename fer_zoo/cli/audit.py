@@ -2,24 +2,23 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from fer_zoo.cli._options import add_compute
 
 
-def register(subparsers: Any) -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "audit",
-        help="look for duplicates, blank faces and wrong labels in a data set",
-        description="Counts the faces of every split that the data set has, its blank and "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.description = (
+        "Counts the faces of every split that the data set has, its blank and "
         "unusable images, known leaks of FER-2013, identical and nearly identical faces within and "
         "across splits, and those with conflicting labels. Compares every pair: 35,887 faces take "
-        "under a minute on one core.",
-        epilog="--label-noise ranks faces by how likely their label is wrong. On faces that a "
+        "under a minute on one core."
+    )
+    parser.epilog = (
+        "--label-noise ranks faces by how likely their label is wrong. On faces that a "
         "model was trained on, its probabilities are in-sample and hide wrong labels; so the "
         "default split is val, and out-of-fold probabilities may be given instead of a model. "
-        "Example: fer-zoo audit fer2013.csv --out audit --label-noise dacl",
+        "Example: fer-zoo audit fer2013.csv --out audit --label-noise dacl"
     )
     parser.add_argument("data", metavar="DIR", help="FER-2013 in any layout, or class folders")
     parser.add_argument(
@@ -41,7 +40,6 @@ def register(subparsers: Any) -> None:
     )
     group.add_argument("--split", default="val", help="which faces to rank (val)")
     add_compute(group)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

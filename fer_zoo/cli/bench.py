@@ -2,16 +2,13 @@
 
 import argparse
 import json
-from typing import Any
 
 
-def register(subparsers: Any) -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "bench",
-        help="measure training and inference speed on this machine",
-        description="Times training steps (augmentation, forward, backward, optimizer) and "
-        "inference of models on random faces. Run nothing else meanwhile.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.description = (
+        "Times training steps (augmentation, forward, backward, optimizer) and "
+        "inference of models on random faces. Run nothing else meanwhile."
     )
     parser.add_argument("models", nargs="*", default=["dacl"], help="model names (dacl)")
     parser.add_argument("--img-size", type=int, metavar="PIXELS", help="side of the input")
@@ -20,7 +17,6 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--precision", help="auto, bfloat16 or float32")
     parser.add_argument("--device", default="cpu", help="where to compute (cpu)")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,21 +2,18 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from fer_zoo.cli._options import add_compute, add_split
 
 
-def register(subparsers: Any) -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "compare",
-        help="tell whether one model is better than another on the same faces",
-        description="Evaluates two models on the same faces and tells how sure their difference "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.description = (
+        "Evaluates two models on the same faces and tells how sure their difference "
         "is: exact McNemar test, and the 95 % interval of the difference in accuracy from a "
-        "bootstrap over groups of identical faces.",
-        epilog="Example: fer-zoo compare dacl vgg_small --data fer2013.csv --out comparison",
+        "bootstrap over groups of identical faces."
     )
+    parser.epilog = "Example: fer-zoo compare dacl vgg_small --data fer2013.csv --out comparison"
     what = "model name, or a folder that training wrote; several with commas are an ensemble"
     parser.add_argument("a", metavar="A", help=what)
     parser.add_argument("b", metavar="B", help="the other model")
@@ -29,7 +26,6 @@ def register(subparsers: Any) -> None:
         "right and the other wrong",
     )
     add_compute(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

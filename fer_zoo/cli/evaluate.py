@@ -2,23 +2,21 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from fer_zoo.cli._options import add_compute, add_split
 
 
-def register(subparsers: Any) -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="measure a model on a split of FER-2013",
-        description="Measures a model on every face of a split: accuracy, balanced accuracy, "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.description = (
+        "Measures a model on every face of a split: accuracy, balanced accuracy, "
         "precision, recall and F1 by class, confusion matrix, ROC AUC, log-loss, Brier score and "
         "calibration error, with 95 % intervals from a bootstrap over groups of identical faces; "
         "the part without faces of other splits; calibration by a temperature, cross-fitted; "
-        "agreement with FER+ where the data has its votes. Computes in float32.",
-        epilog="Example: fer-zoo evaluate dacl --data fer2013.csv --split val --flip --out results "
-        "--plots",
+        "agreement with FER+ where the data has its votes. Computes in float32."
+    )
+    parser.epilog = (
+        "Example: fer-zoo evaluate dacl --data fer2013.csv --split val --flip --out results --plots"
     )
     parser.add_argument(
         "model",
@@ -43,7 +41,6 @@ def register(subparsers: Any) -> None:
         "--plots", action="store_true", help="write confusion.png, roc.png and reliability.png too"
     )
     add_compute(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

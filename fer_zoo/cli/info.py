@@ -2,21 +2,17 @@
 
 import argparse
 import json
-from typing import Any
 
 
-def register(subparsers: Any) -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "info",
-        help="describe a model: layers, labels, preprocessing, recipe, provenance",
-        description="Describes a model: what it is, parameters, multiply-accumulates (MACs), the "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.description = (
+        "Describes a model: what it is, parameters, multiply-accumulates (MACs), the "
         "output shape of its layers for one face, labels, preprocessing, and where its weights "
-        "come from: sha256, recipe, training, figures.",
+        "come from: sha256, recipe, training, figures."
     )
     parser.add_argument("model", help="model name, or a folder that training wrote (runs/dacl)")
     parser.add_argument("--json", action="store_true", help="print a JSON object")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,24 +2,20 @@
 
 import argparse
 import json
-from typing import Any
 
 
-def register(subparsers: Any) -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "list",
-        help="list the models with size, cost and accuracy",
-        description="Lists the models: parameters, multiply-accumulates (MACs) for one face, input "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.description = (
+        "Lists the models: parameters, multiply-accumulates (MACs) for one face, input "
         "(channels x height x width), weights that come with the package, and their accuracy on "
-        "val (PublicTest, which also chose them), single view.",
+        "val (PublicTest, which also chose them), single view."
     )
     parser.add_argument(
         "filter", nargs="?", default="", help="part of the name, or a quoted wildcard: 'resnet*'"
     )
     parser.add_argument("--pretrained", action="store_true", help="only models with weights")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

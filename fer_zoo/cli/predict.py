@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fer_zoo.cli._options import add_compute
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 Show = Callable[[str, "list[Prediction]"], None]
 
 
-def register(subparsers: Any) -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "predict",
-        help="name the expression of faces in image files",
-        description="Names the apparent expression of faces. Images are taken as faces cut out "
-        "tightly; for whole photographs use --detect. Exit code 1 if some file is no image.",
-        epilog="Examples: fer-zoo predict face.png | fer-zoo predict 'album/**/*.jpg' --detect "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.description = (
+        "Names the apparent expression of faces. Images are taken as faces cut out "
+        "tightly; for whole photographs use --detect. Exit code 1 if some file is no image."
+    )
+    parser.epilog = (
+        "Examples: fer-zoo predict face.png | fer-zoo predict 'album/**/*.jpg' --detect "
         "--save drawn | fer-zoo predict faces/ --csv faces.csv; after a break, the same with "
-        "--resume.",
+        "--resume."
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="files, globs, or folders (searched recursively)"
@@ -56,7 +56,6 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--top", type=int, default=3, metavar="N", help="labels in the table (3)")
     add_compute(parser, batch_size=64)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

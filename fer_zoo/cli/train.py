@@ -6,16 +6,14 @@ import json
 from typing import Any, get_origin, get_type_hints
 
 
-def register(subparsers: Any) -> None:
-    """Adds the command; every field of TrainConfig is a flag."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments; every field of TrainConfig is a flag."""
     from fer_zoo.training.config import TrainConfig
 
-    parser = subparsers.add_parser(
-        "train",
-        help="train a model and choose its best epoch on the validation split",
-        description="Trains a model on FER-2013. The settings are those of the recipe with the "
+    parser.description = (
+        "Trains a model on FER-2013. The settings are those of the recipe with the "
         "model's name, or of --recipe; without either, the defaults below. A flag overrides the "
-        "recipe. --resume continues an interrupted run.",
+        "recipe. --resume continues an interrupted run."
     )
     parser.add_argument("model", nargs="?", help="model name; by default the recipe's")
     parser.add_argument("--data", required=True, metavar="DIR", help="FER-2013, in any layout")
@@ -30,7 +28,6 @@ def register(subparsers: Any) -> None:
     for field in dataclasses.fields(TrainConfig):
         if field.name != "model":
             _add_setting(group, field, get_origin(hints[field.name]) or hints[field.name])
-    parser.set_defaults(run=run)
 
 
 def _add_setting(group: Any, field: "dataclasses.Field[Any]", kind: type) -> None:

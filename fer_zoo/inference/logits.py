@@ -1,72 +1,129 @@
-"""Models made ready to use and used on many faces; and where their weights come from."""
+"""Models made ready to use, the logits of many faces, and where weights come from."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
 from fer_zoo.models import Ensemble, create_model
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.models.weights import CONFIG_NAME, weights_record
-from fer_zoo.preprocessing import preprocessing_of
+from fer_zoo.preprocessing import Preprocessing, preprocessing_of
 
 
-def load_model(
-    model: str | Path | nn.Module, device: str | torch.device | None = None
-) -> tuple[Any, torch.device]:
-    """Loads a model with its weights, in eval mode, or takes one as it is.
+class Faces(Protocol):
+    """Faces (N, H, W) as a tensor, or whatever reads parts of it when they are needed."""
+
+    def __len__(self) -> int:
+        """Returns N."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> Tensor:
+        """Returns some of the faces, uint8 (n, H, W)."""
+        ...
+
+
+#: Changes a batch of faces (n, H, W), of which the first has the given index.
+Transform = Callable[[Tensor, int], Tensor]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with its weights, and what must be known to use it.
+
+    Args:
+        module: The model.
+        name: Its name or folder, or the class of a module.
+        device: Where to compute; the module itself may be elsewhere.
+        label_names: Names of the classes.
+        preprocessing: From faces to its input.
+        weights_sha256: Of the file, or of an ensemble's files; None of a module, whose weights may
+            have changed since they were loaded.
+    """
+
+    module: nn.Module
+    name: str
+    device: torch.device
+    label_names: tuple[str, ...]
+    preprocessing: Preprocessing
+    weights_sha256: str | list[str] | None = None
+
+
+#: A name, a folder that training wrote, several of these with commas between for an ensemble, a
+#: model of fer_zoo, or what :func:`load_model` returned.
+ModelLike = str | Path | nn.Module | LoadedModel
+
+
+def load_model(model: ModelLike, device: str | torch.device | None = None) -> LoadedModel:
+    """Loads a model with its weights, in eval mode, or takes a module as it is.
 
     Args:
         model: A name, a folder that training wrote, several of these with commas between for an
-            ensemble, or a model of fer_zoo.
-        device: Where to compute; a module without it stays where it is.
-
-    Returns:
-        The model and its device.
+            ensemble, a model of fer_zoo, or what this function returned.
+        device: Where to compute; by default where a module is, else CUDA where there is one.
 
     Raises:
         ConfigError: If the model does not say its labels and preprocessing, or has no classifier.
     """
-    if isinstance(model, nn.Module):
-        first = next(model.parameters(), None)
-        here = first.device if first is not None else None
-        place = choose_device(here if device is None else device)
-        ready: Any = model
+    if isinstance(model, LoadedModel):
+        return model if device is None else replace(model, device=choose_device(device))
+    module, name = model, type(model).__name__
+    if isinstance(module, nn.Module):
+        first = next(module.parameters(), None)
+        place = choose_device(first.device if device is None and first is not None else device)
     else:
-        place = choose_device(device)
-        names = [part.strip() for part in str(model).split(",")]
-        if len(names) > 1 and not Path(model).is_dir():
-            ready = Ensemble(names).eval()
-        else:
-            ready = create_model(model, pretrained=True).eval()
-    if not getattr(ready, "label_names", ()) or not getattr(ready, "pretrained_cfg", None):
+        place, name = choose_device(device), str(model)
+        members = [part.strip() for part in name.split(",")]
+        ensemble = len(members) > 1 and not Path(name).is_dir()
+        module = Ensemble(members) if ensemble else create_model(model, pretrained=True)
+        module.eval().to(place)
+    label_names = tuple(getattr(module, "label_names", ()))
+    if not label_names or not getattr(module, "pretrained_cfg", None):
         raise ConfigError(
-            f"{type(ready).__name__} has no label_names or no pretrained_cfg: make it with "
+            f"{type(module).__name__} has no label_names or no pretrained_cfg: make it with "
             "fer_zoo.create_model and num_classes > 0"
         )
-    return ready.to(place), place
+    sha256 = None if module is model else weights_of(module).get("sha256")
+    return LoadedModel(module, name, place, label_names, preprocessing_of(module), sha256)
+
+
+def unchanged(faces: Tensor, first: int = 0) -> Tensor:
+    """Returns the faces as they are."""
+    return faces
+
+
+def mirror(faces: Tensor, first: int = 0) -> Tensor:
+    """Returns the mirror images of faces (n, H, W)."""
+    return faces.flip(-1)
 
 
 def predict_logits(
-    model: nn.Module,
-    images: Tensor,
+    model: ModelLike,
+    images: Faces,
     *,
     batch_size: int = 256,
     device: str | torch.device | None = None,
     flip: bool = False,
+    transform: Transform = unchanged,
 ) -> Tensor:
-    """Computes the logits of many faces.
+    """Computes the logits of many faces; a module stays on its device and in its mode.
 
     Args:
-        model: A model of fer_zoo; its pretrained_cfg says the preprocessing.
-        images: uint8 faces (N, H, W).
+        model: As of :func:`load_model`.
+        images: uint8 faces (N, H, W), in memory or read batch by batch.
         batch_size: Faces per forward pass; it does not change the result beyond rounding.
-        device: Where to compute; by default where the model is.
+        device: As of :func:`load_model`.
         flip: Also looks at the mirrored faces, and returns the log of the mean probability.
+        transform: Applied to each batch, with the index of its first face.
 
     Returns:
         float32 (N, num_classes) on the CPU.
@@ -76,25 +133,38 @@ def predict_logits(
     """
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
+    loaded = load_model(model, device)
+    views = [transform, lambda faces, first: mirror(transform(faces, first))]
     if flip:
-        views = [images, images.flip(-1)]
         return log_mean_probability(
-            [predict_logits(model, v, batch_size=batch_size, device=device) for v in views]
+            [predict_logits(loaded, images, batch_size=batch_size, transform=v) for v in views]
         )
-    ready, place = load_model(model, device)
-    preprocessing = preprocessing_of(ready)
-    modes = {module: module.training for module in ready.modules()}
-    ready.eval()
+    parts = [torch.empty(0, len(loaded.label_names))]
+    with _in_eval_mode(loaded.module, loaded.device) as forward:
+        for first in range(0, len(images), batch_size):
+            batch = transform(images[first : first + batch_size], first).to(loaded.device)
+            parts.append(forward(loaded.preprocessing.tensor(batch)).float().cpu())
+    return torch.cat(parts)
+
+
+@contextmanager
+def _in_eval_mode(
+    module: nn.Module, device: torch.device
+) -> Iterator[Callable[[Tensor], Tensor]]:
+    """Gives the forward pass of a module on a device; the module itself stays as it is."""
+    modes = {part: part.training for part in module.modules()}
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    module.eval()
     try:
         with torch.inference_mode():
-            parts = [
-                ready(preprocessing.tensor(batch.to(place))).float().cpu()
-                for batch in torch.split(images, batch_size)
-            ]
+            if all(tensor.device == device for tensor in tensors.values()):
+                yield module
+            else:
+                moved = {name: tensor.to(device) for name, tensor in tensors.items()}
+                yield partial(functional_call, module, moved)
     finally:
-        for module, training in modes.items():
-            module.training = training
-    return torch.cat(parts)
+        for part, training in modes.items():
+            part.training = training
 
 
 def weights_of(model: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
 
 import numpy as np
 import torch
@@ -19,10 +19,15 @@ from fer_zoo.images import read_image
 from fer_zoo.inference.detection import Box, FaceDetector, MtcnnDetector, check_box, crop_face
 from fer_zoo.inference.logits import load_model
 from fer_zoo.inference.prediction import Prediction
-from fer_zoo.preprocessing import preprocessing_of
 
 if TYPE_CHECKING:
     from fer_zoo.images import ImageLike
+
+#: What there is of an image: a Prediction, or with detection a list of them.
+Found = TypeVar("Found")
+Source = TypeVar("Source", bound="ImageLike")
+#: Corners x0, y0, x1, y1 in pixels of each face in an image.
+Boxes = Sequence[Sequence[float]]
 
 
 @dataclass
@@ -35,7 +40,7 @@ class _Pending:
     error: FerZooError | None = None
 
 
-class Predictor:
+class Predictor(Generic[Found]):
     """Predicts expressions with the preprocessing and labels that belong to the weights.
 
     A face's result depends on no other face; batches only make it faster.
@@ -43,8 +48,8 @@ class Predictor:
     Args:
         model: A name (``"dacl"``), a folder that training wrote, several of these with commas
             between (``"dacl,vgg"``) for an ensemble, or a model of fer_zoo, which is put into eval
-            mode.
-        device: Where to compute; CUDA where there is one.
+            mode and moved to ``device``.
+        device: Where to compute; by default where a model is, else CUDA where there is one.
         batch_size: Faces per forward pass.
         detect: Whether images are whole photographs whose faces must be found; or the
             :class:`fer_zoo.inference.detection.FaceDetector` that finds them.
@@ -61,6 +66,28 @@ class Predictor:
         True
     """
 
+    @overload
+    def __init__(
+        self: Predictor[Prediction],
+        model: str | Path | nn.Module = ...,
+        *,
+        device: str | torch.device | None = ...,
+        batch_size: int = ...,
+        detect: Literal[False] = ...,
+        margin: float = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Predictor[list[Prediction]],
+        model: str | Path | nn.Module = ...,
+        *,
+        device: str | torch.device | None = ...,
+        batch_size: int = ...,
+        detect: Literal[True] | FaceDetector,
+        margin: float = ...,
+    ) -> None: ...
+
     def __init__(
         self,
         model: str | Path | nn.Module = "dacl",
@@ -75,17 +102,32 @@ class Predictor:
         self.detector: FaceDetector | None = None
         if detect:
             self.detector = MtcnnDetector() if isinstance(detect, bool) else detect
-        self.model, self.device = load_model(model, device)
-        self.model.eval()
-        self.label_names: tuple[str, ...] = tuple(self.model.label_names)
+        loaded = load_model(model, device)
+        self.model, self.device = loaded.module.eval().to(loaded.device), loaded.device
+        self.label_names, self.preprocessing = loaded.label_names, loaded.preprocessing
         self.batch_size, self.margin = batch_size, margin
-        self.preprocessing = preprocessing_of(self.model)
+
+    @overload
+    def __call__(self, images: ImageLike, boxes: None = ...) -> Found: ...
+
+    @overload
+    def __call__(
+        self, images: list[Source] | tuple[Source, ...], boxes: None = ...
+    ) -> list[Found]: ...
+
+    @overload
+    def __call__(self, images: ImageLike, boxes: Boxes) -> list[Prediction]: ...
+
+    @overload
+    def __call__(
+        self, images: list[Source] | tuple[Source, ...], boxes: Sequence[Boxes]
+    ) -> list[list[Prediction]]: ...
 
     def __call__(
         self,
-        images: ImageLike | list[Any] | tuple[Any, ...],
-        boxes: Sequence[Any] | None = None,
-    ) -> Any:
+        images: ImageLike | list[Source] | tuple[Source, ...],
+        boxes: Boxes | Sequence[Boxes] | None = None,
+    ) -> object:
         """Predicts one image or a list of them.
 
         Args:
@@ -108,7 +150,7 @@ class Predictor:
         if boxes is not None and len(boxes) != len(images):
             raise ConfigError(f"{len(boxes)} lists of boxes for {len(images)} images")
         whole = boxes is None and self.detector is None
-        found: list[Any] = []
+        found: list[Prediction | list[Prediction]] = []
         for result in self.stream(images, boxes):
             if isinstance(result, FerZooError):
                 raise result
@@ -116,7 +158,7 @@ class Predictor:
         return found
 
     def stream(
-        self, images: Iterable[ImageLike], boxes: Iterable[Sequence[Any]] | None = None
+        self, images: Iterable[ImageLike], boxes: Iterable[Boxes] | None = None
     ) -> Iterator[list[Prediction] | FerZooError]:
         """Predicts any number of images lazily; only one batch is in memory at a time.
 
@@ -142,7 +184,7 @@ class Predictor:
                 queue, waiting = [], 0
         yield from self._flush(queue)
 
-    def _read(self, source: ImageLike, given: Sequence[Any] | None) -> _Pending:
+    def _read(self, source: ImageLike, given: Boxes | None) -> _Pending:
         path = str(source) if isinstance(source, (str, Path)) else None
         try:
             image = read_image(source)
@@ -152,7 +194,7 @@ class Predictor:
         except ImageError as error:
             return _Pending([], [], path, error)
 
-    def _boxes(self, image: Image.Image, given: Sequence[Any] | None) -> list[Box | None]:
+    def _boxes(self, image: Image.Image, given: Boxes | None) -> list[Box | None]:
         if given is not None:
             return [check_box(box, image.size) for box in given]
         if self.detector is not None:
@@ -173,8 +215,8 @@ class Predictor:
     @torch.inference_mode()
     def _probabilities(self, batch: Tensor) -> Tensor:
         """(n, C, H, W) -> (n, num_classes); the one place where logits become probabilities."""
-        logits: Tensor = self.model(batch.to(self.device))
-        calibrated: Tensor = logits.float() / self.model.temperature
+        logits = self.model(batch.to(self.device)).float()
+        calibrated: Tensor = logits / self.model.temperature
         return calibrated.softmax(dim=1).cpu()
 
     def _prediction(self, row: list[float], box: Box | None, path: str | None) -> Prediction:
@@ -184,14 +226,13 @@ class Predictor:
 
 
 def _pairs(
-    images: Iterable[ImageLike], boxes: Iterable[Sequence[Any]] | None
-) -> Iterator[tuple[ImageLike, Sequence[Any] | None]]:
+    images: Iterable[ImageLike], boxes: Iterable[Boxes] | None
+) -> Iterator[tuple[ImageLike, Boxes | None]]:
     """Yields each image with its boxes, or with None where there are none at all."""
     if boxes is None:
         yield from ((image, None) for image in images)
         return
-    end: Any = object()
-    for image, given in zip_longest(images, boxes, fillvalue=end):
-        if image is end or given is end:
-            raise ConfigError("boxes must be one list for each image, and here one has ended first")
+    for image, given in zip_longest(images, boxes):
+        if image is None or given is None:
+            raise ConfigError("give a list of boxes for each image, and an image for each list")
         yield image, given

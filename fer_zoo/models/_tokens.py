@@ -1,6 +1,6 @@
 """The encoder's block, and what timm expects of a model that reads a stem's map as tokens."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from timm.layers import DropPath, Mlp
@@ -75,10 +75,11 @@ class TokenModel(FaceModel):
     A subclass builds ``stem``, ``blocks``, ``norm`` and ``head``; here is what follows from them.
     """
 
-    num_prefix_tokens: int = 0
-    stem: FaceModel
-    blocks: nn.Sequential
-    norm: nn.Module
+    if TYPE_CHECKING:  # torch.jit.script stops at a module's annotation
+        stem: FaceModel
+        blocks: nn.Sequential
+        norm: nn.Module
+    num_prefix_tokens = 0
 
     def tokenize(self, x: Tensor) -> Tensor:
         """Makes tokens (N, L, D) of the stem's map."""

@@ -1,7 +1,7 @@
 """The base of every model: what its callers may rely on, and what timm expects of it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from timm.layers import register_notrace_module
@@ -42,17 +42,21 @@ class FaceModel(nn.Module):
         (N, in_chans, H, W) -> (N, num_classes)
     """
 
-    label_names: tuple[str, ...] = ()
-    temperature: float = 1.0
     pretrained_cfg: dict[str, Any]
     in_chans: int
     num_classes: int
     num_features: int
     head_hidden_size: int
     feature_info: list[dict[str, Any]]
-    grad_checkpointing: bool = False
-    stages: nn.Sequential
-    head: ClassifierHead
+    if TYPE_CHECKING:  # torch.jit.script stops at a module's annotation
+        stages: nn.Sequential
+        head: ClassifierHead
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.label_names: tuple[str, ...] = ()
+        self.temperature: float = 1.0
+        self.grad_checkpointing: bool = False
 
     def describe_stages(
         self, in_chans: int, channels: Sequence[int], reductions: Sequence[int]

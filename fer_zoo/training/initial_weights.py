@@ -36,22 +36,7 @@ def create_initial_model(config: TrainConfig, label_names: Sequence[str]) -> nn.
                 f"pretrained = {config.pretrained} are weights of {theirs} and the model is "
                 f"{wanted}: name that model, or other weights"
             )
-    try:
-        model: Any = create_model(
-            config.pretrained or config.model,
-            pretrained=bool(config.pretrained),
-            label_names=label_names,
-            **config.model_args,
-        )
-    except FerZooError:
-        raise
-    except Exception as error:  # a model meets whatever a recipe gives it
-        if not config.model_args:
-            raise
-        raise ConfigError(
-            f"{config.model} cannot be built with model_args = {config.model_args} "
-            f"({type(error).__name__}: {error}); leave out or correct them"
-        ) from error
+    model = _create_model(config, label_names)
     model.temperature = 1.0  # that of the pretrained weights does not calibrate the new ones
     if config.pretrained_stem:
         _load_stem(model, config)
@@ -108,6 +93,28 @@ def architecture_of(name: str) -> str:
     """
     model: Any = create_model(name, device="meta")
     return str(model.pretrained_cfg["architecture"]).removeprefix("fer_")
+
+
+def _create_model(config: TrainConfig, label_names: Sequence[str]) -> Any:
+    args: dict[str, Any] = {"pretrained": bool(config.pretrained), "label_names": label_names}
+    name = config.pretrained or config.model
+    if not config.model_args:
+        return create_model(name, **args)
+    try:
+        model: Any = create_model(name, **args, **config.model_args)
+        x = torch.zeros(1, *model.pretrained_cfg["input_size"])
+        with torch.no_grad():
+            logits = model.eval()(x)
+        if logits.shape != (1, len(label_names)):
+            raise ValueError(f"no logits of {len(label_names)} classes, but {tuple(logits.shape)}")
+    except FerZooError:
+        raise
+    except Exception as error:  # a recipe can give a model any argument
+        raise ConfigError(
+            f"{config.model} cannot be trained with model_args = {config.model_args} "
+            f"({type(error).__name__}: {error}): correct them, or leave them out"
+        ) from error
+    return model.train()
 
 
 def _load_stem(model: Any, config: TrainConfig) -> None:
