@@ -264,8 +264,8 @@ def model_card(name: str) -> str:
         f"FER-2013 PublicTest, {which} ({m['n']:,}), computed in float32 by",
         f"`{_command(result['provenance']['command'])}` on {result['provenance']['hardware']}.",
         "**PublicTest also chose the best epoch, so its figures are a little high.** PrivateTest",
-        "was not looked at. One seed. 95 % intervals come from 2,000 bootstrap samples of groups",
-        "of identical faces; what choosing on PublicTest and other seeds change is not in them.",
+        "was not used. One seed. 95 % intervals are from 2,000 bootstrap samples of groups",
+        "of identical faces; they include neither the choice of the epoch nor other seeds.",
         "",
         "| | one view | 95 % interval | with the mirror image |",
         "|---|--:|---|--:|",
@@ -301,23 +301,25 @@ def model_card(name: str) -> str:
             for label, c in m["per_class"].items()
         ),
         "",
+        f"![confusion matrix of {name}](../results/{name}-confusion.png)",
+        "",
         "## Training",
         "",
         f"{begun(record.recipe)} on {training['training_faces']:,} Training faces of FER-2013",
-        "(without those that are blank or equal a face of a later part), with",
+        "(without those that are blank or identical to a face of a later part), with",
         f"{learnt(record.recipe)}.",
         "",
         *run_lines(record),
         "## Limits",
         "",
-        "Gray faces of 48x48 pixels from web searches of about 2013; people agree with FER-2013's",
-        "labels in about 65 % of cases (Goodfellow et al. 2013). An apparent expression is not a",
-        "felt emotion. Nothing is known of how figures differ by age, gender, ethnicity or",
-        "disability: FER-2013 has no such labels. Not for decisions about people; see",
-        "[responsible use](../responsible_use.md).",
+        "The faces are grayscale, 48x48 pixels, from web searches of about 2013. People agree with",
+        "FER-2013's labels in about 65 % of cases (Goodfellow et al. 2013). An apparent expression",
+        "is not a felt emotion. It is unknown how figures differ by age, gender, ethnicity or",
+        "disability: FER-2013 has no such labels. Do not use the model for decisions about people;",
+        "see [responsible use](../responsible_use.md).",
         "",
-        "The weights are under Apache-2.0; FER-2013's images have no clear licence, and users must",
-        "judge themselves what follows from that for weights trained on them. FER+ labels: MIT.",
+        "The weights are under Apache-2.0. FER-2013's images have no clear licence; users must",
+        "judge what that means for weights trained on them. FER+ labels: MIT.",
         "",
     ]
     return "\n".join(lines)
@@ -328,7 +330,7 @@ def begun(recipe: dict[str, Any]) -> str:
     if recipe.get("pretrained"):
         return f"From the weights of `{recipe['pretrained']}`"
     if recipe.get("pretrained_stem"):
-        return f"From scratch, but for the stem of `{recipe['pretrained_stem']}`,"
+        return f"From scratch, except the stem of `{recipe['pretrained_stem']}`,"
     return "From scratch"
 
 
@@ -345,18 +347,18 @@ def learnt(recipe: dict[str, Any]) -> str:
 
 
 def evidence_lines(record: WeightsRecord, result: dict[str, Any]) -> list[str]:
-    """Describes what stands beside the figures: calibration, leak-free part, FER+."""
+    """Describes the further figures: calibration, leak-free part, FER+."""
     calibrated, part, people = (result[key] for key in ("calibrated", "leak_free", "ferplus"))
     return [
-        f"- `Predictor` divides logits by {record.temperature}, the temperature fitted on all",
-        "  of PublicTest; the figures above are without it. With one fitted on the other folds",
-        f"  (5-fold, over groups of identical faces): log-loss {calibrated['log_loss']:.4f}, Brier",
-        f"  {calibrated['brier']:.4f}, ECE {calibrated['ece']:.4f}.",
-        f"- Without the faces that stand in several splits: {percent(part['metrics'])} %",
+        f"- `Predictor` divides logits by the temperature {record.temperature}, fitted on all",
+        "  of PublicTest; the figures above are without it. With a temperature fitted on the other",
+        f"  folds (5-fold, over groups of identical faces): log-loss {calibrated['log_loss']:.4f},",
+        f"  Brier {calibrated['brier']:.4f}, ECE {calibrated['ece']:.4f}.",
+        f"- Accuracy without the faces that are in several splits: {percent(part['metrics'])} %",
         f"  ({spread(part['intervals']['accuracy'])}) on {part['metrics']['n']:,} faces.",
-        f"- FER+: {percent(people)} % right against the majority of its ten votes",
-        f"  ({people['n_majority']:,} faces that have one of these classes); KL divergence from",
-        f"  the votes {people['kl']:.4f} nats ({people['n']:,} faces).",
+        f"- FER+: accuracy {percent(people)} % against the majority of its ten votes",
+        f"  ({people['n_majority']:,} faces with a majority for one of these classes); KL divergence",
+        f"  from the votes {people['kl']:.4f} nats ({people['n']:,} faces).",
     ]
 
 
@@ -368,15 +370,13 @@ def run_lines(run: WeightsRecord) -> list[str]:
     later = []
     if n := training.get("norm_faces_afterwards"):
         later += [
-            f"Its batch norm statistics were estimated after the run, on {n} training faces",
-            "without augmentation; the epoch was chosen before. `batch_norm_faces` does it in",
-            "training.",
+            f"The batch norm statistics were estimated after the run, on {n} training faces without",
+            "augmentation; the epoch was chosen before. In training, `batch_norm_faces` does this.",
         ]
     if share := training.get("keep_start_afterwards"):
         later += [
-            "Its weights were interpolated with its initial weights after the run; these have a",
-            f"share of {share}; the epoch was chosen before. `pretrained_share` does it in",
-            "training.",
+            f"The weights are interpolated with the initial weights, which have a share of {share},",
+            "after the run; the epoch was chosen before. In training, `pretrained_share` does this.",
         ]
     return [
         f"Best epoch {training['epochs']} of {recipe['epochs']}, after "
@@ -393,10 +393,10 @@ def run_lines(run: WeightsRecord) -> list[str]:
 
 
 def train_command(run: WeightsRecord) -> str:
-    """Returns what trains weights anew: by the recipe in the package if it says the same.
+    """Returns the command that trains weights: with the package's recipe if the settings are equal.
 
-    Two things may differ: precision, which recipes leave to the machine, and the weights that it
-    starts from, which a flag then names; they need not be shipped.
+    Two settings may differ: the precision, which recipes leave to the machine, and the initial
+    weights, which the command then names; they need not be shipped weights.
     """
     name = f"{run.architecture.removeprefix('fer_')}.{run.tag}".removesuffix(".fer2013")
     recipe, settings = recipe_of(name), run.recipe | {"precision": "auto"}
@@ -410,10 +410,10 @@ def train_command(run: WeightsRecord) -> str:
 
 
 def measured(name: str) -> str:
-    """Returns a recipe with its measured cost and result in the line for them.
+    """Returns a recipe whose line "Measured" has the cost and the result of its run.
 
     Args:
-        name: Architecture and tag of the weights that it made.
+        name: Architecture and tag of the weights of that run.
     """
     path, record = RECIPES / f"{recipe_of(name)}.toml", record_of(name)
     training, epochs = record.training, record.recipe["epochs"]

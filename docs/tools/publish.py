@@ -36,8 +36,6 @@ from fer_zoo.training.loader import TrainLoader
 from fer_zoo.training.run import open_data
 from fer_zoo.training.validation import published_model
 
-PICTURES = ("confusion.png", "reliability.png", "roc.png")
-
 
 def publish(run: Path, name: str, data: str) -> None:
     """Embeds, evaluates and records weights.
@@ -55,10 +53,7 @@ def publish(run: Path, name: str, data: str) -> None:
             sys.exit(f"{name} is embedded but could not be evaluated")
         generate.RESULTS.mkdir(exist_ok=True)
         shutil.copy(Path(out) / "metrics.json", generate.RESULTS / f"{name}.json")
-        for picture in PICTURES:
-            shutil.copy(Path(out) / picture, generate.RESULTS / f"{name}-{picture}")
-    if (run / "curves.png").is_file():
-        shutil.copy(run / "curves.png", generate.RESULTS / f"{name}-curves.png")
+        shutil.copy(Path(out) / "confusion.png", generate.RESULTS / f"{name}-confusion.png")
     result = generate.result_of(name)
     metrics = {"val": result["metrics"], "val_flip": result["metrics_flip"]}
     embed_weights(run, name, metrics, round(result["calibrated"]["temperature"], 4))

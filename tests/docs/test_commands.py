@@ -29,7 +29,9 @@ pytestmark = [
 ]
 
 #: Flags added to commands that begin so; the last of two equal flags counts.
-TRAIN = "--epochs 1 --warmup-epochs 0 --batch-size 7 --img-sizes [[0,32]] --batch-norm-faces 7 --quiet"
+TRAIN = (
+    "--epochs 1 --warmup-epochs 0 --batch-size 7 --img-sizes [[0,32]] --batch-norm-faces 7 --quiet"
+)
 SHORTER = {
     "fer-zoo train alexnet_224": f"{TRAIN} --img-sizes [[0,63]] --model-args "
     '{"channels":[8,8,8,8,8],"hidden":[16]}',
