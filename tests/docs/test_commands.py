@@ -192,7 +192,7 @@ def test_commands_in_sentences_parse():
         for text in re.findall(r"`(fer-zoo [^`]* --[^`]*)`", page.read_text()):
             if text.split()[-1] != "--help":
                 args = build_parser().parse_args(
-                    shlex.split(text)[1:] + ["--data", "x", "--out", "y"]
+                    [*shlex.split(text)[1:], "--data", "x", "--out", "y"]
                 )
                 if text.startswith("fer-zoo train"):
                     check_settings(args)
