@@ -29,10 +29,11 @@ from fer_zoo.hub import embed_weights, save_pretrained
 from fer_zoo.inference.logits import weights_of
 from fer_zoo.models import create_model
 from fer_zoo.preprocessing import preprocessing_of
-from fer_zoo.training import load_config, loop, open_data
+from fer_zoo.training import load_config, loop
 from fer_zoo.training.distributed import World
 from fer_zoo.training.initial_weights import starting_model, weights_to_keep
 from fer_zoo.training.loader import Batches
+from fer_zoo.training.run import open_training_data
 
 PICTURES = ("confusion.png", "reliability.png", "roc.png")
 
@@ -92,7 +93,7 @@ def settle(
         start = weights_to_keep(
             config, starting_model(config, model.label_names), model.label_names
         )
-    train_set, here = open_data(data, config)[0], World(0, 1, torch.device("cpu"))
+    train_set, here = open_training_data(data, config)[0], World(0, 1, torch.device("cpu"))
     batches = Batches(train_set, config, here, preprocessing_of(model))
     loop.settle(model, config, start, batches)
     training = {**known["training"], **{f"{name}_afterwards": v for name, v in later.items()}}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_zoo.data.fer2013.ferplus import ferplus_targets
-from fer_zoo.data.fer2013.leaks import in_several_splits
+from fer_zoo.data.fer2013.leaks import Faces, in_several_splits
 from fer_zoo.evaluation.bootstrap import metric_intervals
 from fer_zoo.evaluation.calibration import FOLDS, cross_fit, fit_temperature
 from fer_zoo.evaluation.metrics import calibration_metrics, classification_metrics, vote_agreement
@@ -19,7 +19,7 @@ Integers = NDArray[np.integer[Any]]
 
 
 def leak_free(
-    images: NDArray[np.uint8],
+    images: Faces,
     probabilities: Floats,
     targets: Integers,
     groups: Integers,

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data.dataset import FaceDataset
+from fer_zoo.data import FaceDataset, open_faces
 from fer_zoo.data.duplicates import duplicate_groups
 from fer_zoo.evaluation.bootstrap import bootstrap_totals, interval
-from fer_zoo.evaluation.evaluation import SPLIT_NOTES, Evaluation, evaluate, read_faces
+from fer_zoo.evaluation.evaluation import Evaluation, evaluate
 from fer_zoo.evaluation.plots import save_contact_sheet
 from fer_zoo.inference.logits import load_model
 
@@ -79,7 +79,7 @@ class Comparison:
         counts, n = self.counts, len(self.faces)
         rows = [
             f"{self.a.split}, {self.a.source}",
-            f"({SPLIT_NOTES.get(self.a.split, 'a split of its own')})",
+            *([f"({self.a.note})"] if self.a.note else []),
             "",
             f"A  {100 * self.a.metrics['accuracy']:6.2f} %  {self.a.model}",
             f"B  {100 * self.b.metrics['accuracy']:6.2f} %  {self.b.model}",
@@ -182,13 +182,13 @@ def compare(
     if isinstance(data, FaceDataset):
         faces = data
     else:
-        faces = read_faces(data, split, load_model(a, device)[0].label_names)
+        faces = open_faces(data, split, load_model(a, device)[0].label_names)
     first, second = (
         evaluate(model, faces, split, batch_size=batch_size, device=device) for model in (a, b)
     )
     right = np.stack([_right(first), _right(second)], axis=1).astype(np.float64)
     columns = np.concatenate([right, np.ones((len(right), 1))], axis=1)
-    totals = bootstrap_totals(columns, duplicate_groups(faces.images.numpy()))
+    totals = bootstrap_totals(columns, duplicate_groups(faces.images))
     only_a, only_b = int((right @ [1, -1] > 0).sum()), int((right @ [1, -1] < 0).sum())
     return Comparison(
         a=first,

@@ -2,8 +2,6 @@
 
 import json
 import time
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,52 +12,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data import FER2013, FaceDataset, FERPlus
+from fer_zoo.data import FaceDataset, open_faces
 from fer_zoo.data.dataset import targets_in_order
 from fer_zoo.data.duplicates import duplicate_groups
-from fer_zoo.errors import DataError, DataNotFoundError
 from fer_zoo.evaluation.bootstrap import metric_intervals
 from fer_zoo.evaluation.checks import calibrate, ferplus_agreement, leak_free
 from fer_zoo.evaluation.metrics import classification_metrics
 from fer_zoo.evaluation.report import class_table, confusion_table, evidence_table, summary_table
 from fer_zoo.inference.logits import load_model, predict_logits, weights_of
-from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS, same_labels
-from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.provenance import stamp
-
-#: What a reader must know of each split's figures.
-SPLIT_NOTES = {
-    "train": "Training: the model was trained on these faces, so this is no measure of it",
-    "val": "PublicTest: it also chose the weights' best epoch, so its figures are a little high;\n"
-    " intervals leave that out",
-    "test": "PrivateTest: it chose nothing",
-}
-
-
-def read_faces(
-    data: str | Path, split: str, label_names: Sequence[str] = FER2013_LABELS
-) -> FER2013:
-    """Reads every face of a split, leaked or not, with FER+ votes where the data has them.
-
-    Args:
-        data: Where FER-2013 lies, in any layout.
-        split: ``"train"``, ``"val"`` or ``"test"``.
-        label_names: The classes of the model to evaluate. For those of FER+ the labels are the
-            majority of its votes, and faces without one are left out.
-
-    Raises:
-        DataError: If the data cannot be used.
-    """
-    if same_labels(label_names, FERPLUS_LABELS):
-        return FERPlus(data, split, exclude_leaks=False)
-    try:
-        return FER2013(data, split, exclude_leaks=False, with_votes=True)
-    except DataNotFoundError:  # votes are no condition
-        return FER2013(data, split, exclude_leaks=False)
-    except DataError as error:
-        faces = FER2013(data, split, exclude_leaks=False)  # unless the faces are what is wrong
-        warnings.warn(f"FER+ votes are left out: {error}", stacklevel=2)
-        return faces
 
 
 @dataclass(frozen=True)
@@ -70,6 +31,7 @@ class Evaluation:
         model: Its name, folder or class.
         split: ``"train"``, ``"val"`` or ``"test"``.
         source: Which data was found.
+        note: What a reader of the figures must know of the data.
         label_names: Names of the C classes, in the model's order.
         targets: Index of each face's true class, (N,).
         probabilities: Distribution per face from a single view, (N, C).
@@ -90,6 +52,7 @@ class Evaluation:
     model: str
     split: str
     source: str
+    note: str
     label_names: tuple[str, ...]
     targets: NDArray[np.int64]
     probabilities: NDArray[np.float32]
@@ -112,7 +75,7 @@ class Evaluation:
         """Returns everything as text for people."""
         lines = [
             f"{self.model} on {self.split}, {self.source}",
-            f"({SPLIT_NOTES.get(self.split, 'a split of its own')})",
+            *([f"({self.note})"] if self.note else []),
             "",
             *summary_table(self.metrics, self.metrics_flip, self.intervals),
             "",
@@ -136,7 +99,7 @@ class Evaluation:
         record = {
             "model": self.model,
             "split": self.split,
-            "split_note": SPLIT_NOTES.get(self.split, ""),
+            "split_note": self.note,
             "data": self.source,
             "label_names": self.label_names,
             "metrics": self.metrics,
@@ -189,29 +152,29 @@ def evaluate(
         faces = data
         split = faces.split or split
     else:
-        faces = read_faces(data, split, ready.label_names)
+        faces = open_faces(data, split, ready.label_names)
     targets = targets_in_order(faces, ready.label_names)
     names = tuple(ready.label_names)
     logits = predict_logits(ready, faces.images, batch_size=batch_size)
     single = logits.softmax(dim=1).numpy()
     double: dict[str, Any] | None = None
     if flip:
-        mirrored = predict_logits(ready, faces.images.flip(-1), batch_size=batch_size)
-        both = log_mean_probability([logits, mirrored]).exp().numpy()
+        both = predict_logits(ready, faces.images, batch_size=batch_size, flip=True).exp().numpy()
         double = classification_metrics(both, targets, names)
-    groups = duplicate_groups(faces.images.numpy())
+    groups = duplicate_groups(faces.images)
     calibrated, calibration = calibrate(logits, targets, groups)
     return Evaluation(
         model=str(model) if named else type(ready).__name__,
         split=split,
         source=faces.source,
+        note=faces.note,
         label_names=names,
         targets=targets,
         probabilities=single,
         metrics=classification_metrics(single, targets, names),
         metrics_flip=double,
         intervals=metric_intervals(single, targets, groups, names),
-        leak_free=leak_free(faces.images.numpy(), single, targets, groups, names),
+        leak_free=leak_free(faces.images, single, targets, groups, names),
         calibrated=calibration,
         calibrated_probabilities=calibrated,
         ferplus=None if faces.votes is None else ferplus_agreement(single, faces.votes, names),

@@ -12,9 +12,10 @@ from torch import nn
 from tqdm import tqdm
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data.dataset import FaceDataset, targets_in_order
+from fer_zoo.data import FaceDataset, open_faces
+from fer_zoo.data.dataset import targets_in_order
 from fer_zoo.evaluation.corruptions import CORRUPTIONS, PROTOCOL, SEVERITIES, choose_corruptions
-from fer_zoo.evaluation.evaluation import SPLIT_NOTES, evaluate, read_faces
+from fer_zoo.evaluation.evaluation import evaluate
 from fer_zoo.evaluation.plots import save_corruptions
 from fer_zoo.inference.logits import load_model, predict_logits
 from fer_zoo.provenance import stamp
@@ -28,6 +29,7 @@ class Robustness:
         model: Its name, folder or class.
         split: ``"train"``, ``"val"`` or ``"test"``.
         source: Which data was found.
+        note: What a reader of the figures must know of the data.
         n: Number of faces.
         seed: Start of the corruptions' random numbers.
         clean: Accuracy on the faces as they are, a share like all that follow.
@@ -38,6 +40,7 @@ class Robustness:
     model: str
     split: str
     source: str
+    note: str
     n: int
     seed: int
     clean: float
@@ -67,7 +70,7 @@ class Robustness:
         heads = "".join(f"{severity:>8}" for severity in SEVERITIES)
         lines = [
             f"{self.model} on {self.split}, {self.source}",
-            f"({SPLIT_NOTES.get(self.split, 'a split of its own')})",
+            *([f"({self.note})"] if self.note else []),
             f"{PROTOCOL} (not those of ImageNet-C), seed {self.seed}",
             "",
             f"{'accuracy %, severity':<21}{heads}{'mean':>8}",
@@ -104,7 +107,7 @@ class Robustness:
             "protocol": PROTOCOL,
             "model": self.model,
             "split": self.split,
-            "split_note": SPLIT_NOTES.get(self.split, ""),
+            "split_note": self.note,
             "data": self.source,
             "n": self.n,
             "seed": self.seed,
@@ -161,19 +164,24 @@ def evaluate_corruptions(
     chosen = choose_corruptions(corruptions)
     ready, place = load_model(model, device)
     labels = ready.label_names
-    faces = data if isinstance(data, FaceDataset) else read_faces(data, split, labels)
+    faces = data if isinstance(data, FaceDataset) else open_faces(data, split, labels)
     clean = evaluate(model, faces, split, batch_size=batch_size, device=device)
     targets = torch.from_numpy(targets_in_order(faces, labels))
     accuracy: dict[str, list[float]] = {name: [] for name in chosen}
     passes = [(name, severity) for name in chosen for severity in SEVERITIES]
     for name, severity in tqdm(passes, unit="pass", disable=None if progress else True):
-        spoilt = chosen[name](faces.images, severity, seed)
-        predicted = predict_logits(ready, spoilt, batch_size=batch_size).argmax(dim=1)
+        logits, first = [], 0
+        for batch in faces.images.split(batch_size):
+            corrupted = chosen[name](batch, severity, seed, first)
+            logits.append(predict_logits(ready, corrupted, batch_size=batch_size))
+            first += len(batch)
+        predicted = torch.cat(logits).argmax(dim=1)
         accuracy[name].append(float((predicted == targets).double().mean()))
     return Robustness(
         model=clean.model,
         split=clean.split,
         source=clean.source,
+        note=clean.note,
         n=len(targets),
         seed=seed,
         clean=clean.metrics["accuracy"],

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fer_zoo.data.lazy import Images
 from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
 from fer_zoo.models import Ensemble, create_model
@@ -53,7 +54,7 @@ def load_model(
 
 def predict_logits(
     model: nn.Module,
-    images: Tensor,
+    images: Images,
     *,
     batch_size: int = 256,
     device: str | torch.device | None = None,
@@ -63,7 +64,7 @@ def predict_logits(
 
     Args:
         model: A model of fer_zoo; its pretrained_cfg says the preprocessing.
-        images: uint8 faces (N, H, W).
+        images: uint8 faces (N, H, W), in memory or read batch by batch.
         batch_size: Faces per forward pass; it does not change the result beyond rounding.
         device: Where to compute; by default where the model is.
         flip: Also looks at the mirrored faces, and returns the log of the mean probability.
@@ -76,25 +77,22 @@ def predict_logits(
     """
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
-    if flip:
-        views = [images, images.flip(-1)]
-        return log_mean_probability(
-            [predict_logits(model, v, batch_size=batch_size, device=device) for v in views]
-        )
     ready, place = load_model(model, device)
     preprocessing = preprocessing_of(ready)
     modes = {module: module.training for module in ready.modules()}
     ready.eval()
+    parts = []
     try:
         with torch.inference_mode():
-            parts = [
-                ready(preprocessing.tensor(batch.to(place))).float().cpu()
-                for batch in torch.split(images, batch_size)
-            ]
+            for batch in images.split(batch_size):
+                faces = batch.to(place)
+                views = [faces, faces.flip(-1)] if flip else [faces]
+                parts.append([ready(preprocessing.tensor(v)).float().cpu() for v in views])
     finally:
         for module, training in modes.items():
             module.training = training
-    return torch.cat(parts)
+    logits = [torch.cat(view) for view in zip(*parts, strict=True)]
+    return log_mean_probability(logits) if flip else logits[0]
 
 
 def weights_of(model: Any) -> dict[str, Any]:

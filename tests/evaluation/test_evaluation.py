@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torch.nn.functional import nll_loss
 
-from fer_zoo.data import FaceDataset, FERPlus
+from fer_zoo.data import FaceDataset, FERPlus, open_faces
 from fer_zoo.errors import ConfigError, DataError, DataNotFoundError, OutputError
 from fer_zoo.evaluation.calibration import fit_temperature
-from fer_zoo.evaluation.evaluation import evaluate, read_faces
+from fer_zoo.evaluation.evaluation import evaluate
 from fer_zoo.evaluation.plots import save_confusion, save_curves, save_reliability, save_roc
 from fer_zoo.hub import save_pretrained
 from fer_zoo.inference.logits import predict_logits
@@ -165,9 +165,9 @@ def test_evidence_beside_the_figures(model, monkeypatch):
 
 def test_faces_come_with_votes_where_there_are_any(synthetic_layouts, tmp_path):
     with_votes = Path(synthetic_layouts["csv"])
-    assert read_faces(with_votes, "val").votes is not None
+    assert open_faces(with_votes, "val").votes is not None
     shutil.copy(next(with_votes.glob("fer2013.csv")), tmp_path)
-    assert read_faces(tmp_path, "val").votes is None
+    assert open_faces(tmp_path, "val").votes is None
 
 
 def test_a_module_keeps_its_modes():
@@ -182,7 +182,7 @@ def test_votes_that_cannot_be_read_are_told(synthetic_layouts, tmp_path):
     shutil.copytree(synthetic_layouts["csv"], tmp_path / "data")
     (tmp_path / "data" / "fer2013new.csv").write_text("Usage\nTraining\n")
     with pytest.warns(UserWarning, match="votes are left out: .*fer2013new"):
-        assert read_faces(tmp_path / "data", "val").votes is None
+        assert open_faces(tmp_path / "data", "val").votes is None
 
 
 def test_a_model_of_ferplus_is_measured_by_the_majority(synthetic_layouts, synthetic_root):
