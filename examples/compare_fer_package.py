@@ -29,8 +29,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from fer_zoo.data import open_faces
 from fer_zoo.data.dataset import targets_in_order
-from fer_zoo.evaluation.evaluation import read_faces
 from fer_zoo.inference.logits import load_model, predict_logits
 
 Classify = Callable[[NDArray[np.uint8]], int]
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    faces = read_faces(args.data, "val")
+    faces = open_faces(args.data, "val")
     model, _ = load_model(args.model, "cpu")
     candidates = {
         f"fer {distribution('fer').version}": (fer_package(args.threads), FER_LABELS),

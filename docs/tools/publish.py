@@ -33,8 +33,10 @@ from fer_zoo.training import load_config
 from fer_zoo.training.distributed import World
 from fer_zoo.training.initial_weights import create_initial_model, pretrained_weights
 from fer_zoo.training.loader import TrainLoader
-from fer_zoo.training.run import open_data
+from fer_zoo.training.run import open_training_data
 from fer_zoo.training.validation import published_model
+
+PICTURES = ("confusion.png", "reliability.png", "roc.png")
 
 
 def publish(run: Path, name: str, data: str) -> None:
@@ -91,7 +93,7 @@ def revise(
         recipe["pretrained_share"] = training["keep_start_afterwards"] = pretrained_share
         initial = create_initial_model(config, model.label_names)
         pretrained = pretrained_weights(config, initial, model.label_names)
-    train_set, here = open_data(data, config)[0], World(0, 1, torch.device("cpu"))
+    train_set, here = open_training_data(data, config)[0], World(0, 1, torch.device("cpu"))
     loader = TrainLoader(train_set, config, here, preprocessing_of(model))
     revised = published_model(model, config, pretrained, loader)
     recipe = dataclasses.asdict(load_config(**recipe))

@@ -9,7 +9,7 @@ from conftest import write_csv, write_folders
 from PIL import Image
 
 from fer_zoo.audit.data_audit import audit, face_name
-from fer_zoo.data.open_faces import read_splits
+from fer_zoo.data import open_data
 from fer_zoo.errors import ConfigError, OutputError
 
 
@@ -167,7 +167,7 @@ def test_a_wrong_threshold_is_told(synthetic_root):
 
 
 def test_the_real_faults(real_data_root):
-    splits = read_splits(real_data_root)
+    splits = tuple(open_data(real_data_root).values())
     whole = len(splits) == 3
     s = audit(splits).summary
     train, val = s["splits"]["train"], s["splits"]["val"]
