@@ -15,6 +15,7 @@ import fer_zoo
 pytestmark = [
     # torch.jit and what stands on it are deprecated, and still in use
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
 ]
 
