@@ -26,8 +26,8 @@ from fer_zoo.cli import main as fer_zoo_command
 from fer_zoo.data import FaceDataset
 from fer_zoo.errors import FerZooError
 from fer_zoo.hub import embed_weights, save_pretrained
-from fer_zoo.inference.logits import weights_of
 from fer_zoo.models import create_model
+from fer_zoo.models.weights import record_of
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.training import load_config, loop, open_data
 from fer_zoo.training.distributed import World
@@ -83,10 +83,12 @@ def settle(
         keep_start: The share kept of the weights that the run started from, as in the recipe.
     """
     model: Any = create_model(run, pretrained=True).eval()
-    known = weights_of(model)
+    known = record_of(model)
+    if known is None or not known.recipe:
+        sys.exit(f"{run} has no recipe on record: give a folder that training wrote")
     later = {"norm_faces": norm_faces, "keep_start": keep_start}
     later = {name: value for name, value in later.items() if value}
-    config = load_config(**{**known["recipe"], **later})
+    config = load_config(**{**known.recipe, **later})
     start = {}
     if keep_start:
         start = weights_to_keep(
@@ -95,7 +97,7 @@ def settle(
     train_set, here = open_data(data, config)[0], World(0, 1, torch.device("cpu"))
     batches = Batches(train_set, config, here, preprocessing_of(model))
     loop.settle(model, config, start, batches)
-    training = {**known["training"], **{f"{name}_afterwards": v for name, v in later.items()}}
+    training = {**known.training, **{f"{name}_afterwards": v for name, v in later.items()}}
     save_pretrained(model, out, {"recipe": dataclasses.asdict(config), "training": training})
 
 

@@ -22,9 +22,10 @@ from fer_zoo.evaluation.bootstrap import metric_intervals
 from fer_zoo.evaluation.checks import calibrate, ferplus_agreement, leak_free
 from fer_zoo.evaluation.metrics import classification_metrics
 from fer_zoo.evaluation.report import class_table, confusion_table, evidence_table, summary_table
-from fer_zoo.inference.logits import load_model, predict_logits, weights_of
+from fer_zoo.inference.logits import load_model, predict_logits
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS, same_labels
 from fer_zoo.models.ensemble import log_mean_probability
+from fer_zoo.models.weights import weights_sha256
 from fer_zoo.provenance import stamp
 
 #: What a reader must know of each split's figures.
@@ -217,7 +218,7 @@ def evaluate(
         ferplus=None if faces.votes is None else ferplus_agreement(single, faces.votes, names),
         provenance={
             # a module's weights may have changed since they were loaded
-            "weights_sha256": weights_of(ready).get("sha256") if named else None,
+            "weights_sha256": weights_sha256(ready) if named else None,
             **stamp(place, start),
         },
     )

@@ -1,6 +1,5 @@
-"""Models made ready to use and used on many faces; and where their weights come from."""
+"""Models made ready to use and used on many faces."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
 from fer_zoo.models import Ensemble, create_model
 from fer_zoo.models.ensemble import log_mean_probability
-from fer_zoo.models.weights import CONFIG_NAME, weights_record
 from fer_zoo.preprocessing import preprocessing_of
 
 
@@ -95,32 +93,3 @@ def predict_logits(
         for module, training in modes.items():
             module.training = training
     return torch.cat(parts)
-
-
-def weights_of(model: Any) -> dict[str, Any]:
-    """Returns what is on record of the weights that a model's pretrained_cfg names.
-
-    Args:
-        model: A model of fer_zoo.
-
-    Returns:
-        ``sha256``, ``recipe``, ``metrics``, ``temperature`` and ``training``, as far as known; of
-        an ensemble, a list of ``sha256``.
-    """
-    if isinstance(model, Ensemble):
-        return {"sha256": [weights_of(member).get("sha256") for member in model.members]}
-    file = model.pretrained_cfg.get("file")
-    if not file:
-        return {}
-    path = Path(file)
-    if not path.is_dir():
-        return weights_record(path.stem) or {}
-    config = json.loads((path / CONFIG_NAME).read_text())
-    known = {
-        key: config[key]
-        for key in ("recipe", "metrics", "temperature", "training")
-        if key in config
-    }
-    if "weights_sha256" in config:
-        known["sha256"] = config["weights_sha256"]
-    return known

@@ -23,14 +23,14 @@ from fer_zoo.models.weights import weights_path
 
 
 def _cfg(**kwargs: Any) -> dict[str, Any]:
-    fixed = {"first_conv": "stem.conv1", "classifier": "head.fc", "pool_size": (6, 6)}
+    fixed = {"first_conv": "stem.conv1", "classifier": "head.fc"}
     return default_cfg(**fixed | {"paper_ids": "arXiv:2108.11116"} | kwargs)
 
 
 default_cfgs = generate_default_cfgs(
     {
         "fer_transfer.fer2013": _cfg(file=weights_path("fer_transfer.fer2013")),
-        "fer_transfer_224": _cfg(input_size=(1, 224, 224), pool_size=(14, 14)),
+        "fer_transfer_224": _cfg(input_size=(1, 224, 224)),
     }
 )
 

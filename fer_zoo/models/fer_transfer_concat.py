@@ -17,12 +17,12 @@ from fer_zoo.models.weights import weights_path
 
 
 def _cfg(**kwargs: Any) -> dict[str, Any]:
-    return default_cfg(**{"classifier": "head.fc", "pool_size": (6, 6)} | kwargs)
+    return default_cfg(**{"classifier": "head.fc"} | kwargs)
 
 
 _RESNET = {"first_conv": "stem.conv1", "paper_ids": "arXiv:2108.11116"}
 _CNN = {"first_conv": "stem.stages.0.0.conv"}
-_LARGE = {"input_size": (1, 224, 224), "pool_size": (7, 7)}
+_LARGE = {"input_size": (1, 224, 224)}
 default_cfgs = generate_default_cfgs(
     {
         "fer_cnn_transformer.fer2013": _cfg(
