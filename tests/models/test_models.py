@@ -170,7 +170,7 @@ def test_large_models_are_built_without_memory(name):
     assert all(p.device.type == "meta" for p in model.parameters())
     size = model.pretrained_cfg["input_size"]
     maps = model.forward_intermediates(torch.empty(1, *size, device="meta"))[1]
-    assert maps[-1].shape[2:] == model.pretrained_cfg["pool_size"]
+    assert model.pretrained_cfg["pool_size"] in (None, maps[-1].shape[2:])
     assert model(torch.empty(0, *size, device="meta")).shape == (0, 7)
 
 
@@ -194,11 +194,6 @@ def test_the_reports_geometry(name, millions):
     if name in ("transfer_concat_224", "cnn_transformer_224"):
         encoder = sum(p.numel() for p in model.blocks.parameters())
         assert encoder / 1e6 == pytest.approx(201, abs=1)
-<<<<<<< HEAD
-    maps = model.eval().forward_intermediates(torch.empty(1, 1, 224, 224, device="meta"))[1]
-    assert model.pretrained_cfg["pool_size"] in (None, maps[-1].shape[2:])
-=======
->>>>>>> models
 
 
 def test_weights_fit_the_wheel():
