@@ -99,7 +99,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_weights_that_do_not_fit_are_refused(run, load, fault):
     rewrite(run, FAULTS[fault])
-    with pytest.raises(WeightsError, match=f"do not fit CNNTransformer \\({fault}: "):
+    with pytest.raises(WeightsError, match=f"do not fit TransFERConcat \\({fault}: "):
         load(run)
 
 
