@@ -103,8 +103,11 @@ class TokenModel(FaceModel):
         return x
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Returns the encoded tokens, normalised, (N, L, D)."""
-        tokens: Tensor = self.norm(self.encode(self.tokenize(self.stem(x))))
+        """Returns the encoded tokens, normalised, (N, L, D); once pruned, the stem's last map."""
+        x = self.stem(x)
+        if len(self.blocks) == 0:
+            return x
+        tokens: Tensor = self.norm(self.encode(self.tokenize(x)))
         return tokens
 
     def to_map(self, tokens: Tensor, height: int, width: int) -> Tensor:

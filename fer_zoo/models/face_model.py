@@ -40,6 +40,20 @@ class FaceModel(nn.Module):
 
     Shape:
         (N, in_chans, H, W) -> (N, num_classes)
+
+    Example:
+        >>> import torch
+        >>> from fer_zoo.layers import ClassifierHead, conv_layer
+        >>> from fer_zoo.models import FaceModel
+        >>> class Small(FaceModel):
+        ...     def __init__(self, num_classes=7, in_chans=1):
+        ...         super().__init__()
+        ...         first = conv_layer(in_chans, 8, stride=2)
+        ...         self.stages = torch.nn.Sequential(first, conv_layer(8, 16, stride=2))
+        ...         self.describe_stages(in_chans, channels=(8, 16), reductions=(2, 4))
+        ...         self.set_head(ClassifierHead(16, num_classes), num_classes)
+        >>> Small()(torch.randn(2, 1, 48, 48)).shape
+        torch.Size([2, 7])
     """
 
     pretrained_cfg: dict[str, Any]

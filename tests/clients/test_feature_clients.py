@@ -40,9 +40,7 @@ def test_grad_cam_on_each_map(name):
         return tokens.reshape(len(tokens), -1, 6, 6, tokens.shape[2]).mean(1).permute(0, 3, 1, 2)
 
     names = [info["module"] for info in model.feature_info[-2:]]
-    if (
-        prefix
-    ):  # after the last block the head sees the class token alone, as in timm's transformers
+    if prefix:  # after the last block the head sees the class token alone, as in a ViT
         names[-1] = f"blocks.{len(model.blocks) - 1}.norm1"
     for layer in names:
         explain = cam.GradCAM(model, [model.get_submodule(layer)], reshape_transform=as_map)

@@ -28,7 +28,7 @@ KINDS = (
 #: Timm's lists of models with tokens, and of files with forward_intermediates, name its own alone.
 OURS = {
     "NON_STD_FILTERS = [": "'fer_transfer*', 'fer_cnn_transformer*',",
-    "FEAT_INTER_FILTERS = [": "'fer_*',",
+    "FEAT_INTER_FILTERS = [": "*(m for m in timm.list_modules() if m.startswith('fer_')),",
 }
 
 

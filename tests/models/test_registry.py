@@ -92,7 +92,7 @@ def test_an_unknown_name_offers_the_closest(name, says):
 
 def test_model_entrypoint_builds():
     factory = fer_zoo.model_entrypoint("cnn_transformer.fer2013")
-    assert isinstance(factory(**TINY), fer_zoo.models.CNNTransformer)
+    assert isinstance(factory(**TINY), fer_zoo.models.TransFERConcat)
     with pytest.raises(UnknownModelError):
         fer_zoo.model_entrypoint("nothing")
 
@@ -110,7 +110,7 @@ def test_timm_gives_the_same_tensors(run):
 @pytest.mark.parametrize("spell", [str, lambda p: p, "local-dir:{}".format])
 def test_a_folder_is_a_name(run, spell):
     model = fer_zoo.create_model(spell(run), pretrained=True)
-    assert isinstance(model, fer_zoo.models.CNNTransformer) and model.num_features == 16
+    assert isinstance(model, fer_zoo.models.TransFERConcat) and model.num_features == 16
     assert model.label_names == FER2013_LABELS
 
 
