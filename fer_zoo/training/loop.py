@@ -79,7 +79,7 @@ class Trainer:
     ) -> None:
         self.config, self.folder, self.world, self.progress = config, folder, world, progress
         seed_everything(config, -1, 0)  # all processes have the same initial weights
-        model: Any = create_initial_model(config, train_set.label_names)
+        model = create_initial_model(config, train_set.label_names)
         model.to(world.device)
         self.pretrained = pretrained_weights(config, model, train_set.label_names)
         self.loader = TrainLoader(train_set, config, world, preprocessing_of(model))
