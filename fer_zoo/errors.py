@@ -33,6 +33,10 @@ class ConfigError(FerZooError, ValueError):
     """A setting that does not exist, has the wrong type, or contradicts another."""
 
 
+class ArgumentError(ConfigError, TypeError):
+    """An argument that a model does not take; the message names those that it takes."""
+
+
 class TrainingError(FerZooError, RuntimeError):
     """Training cannot go on (non-finite loss, unusable checkpoint); the message says what next."""
 

@@ -239,7 +239,8 @@ def _weights(length: int, start: float, end: float, out: int, name: str) -> NDAr
     center = start + (np.arange(out) + 0.5) * scale
     if name == "nearest":
         center = np.add.accumulate([start + 0.5 * scale, *[scale] * (out - 1)])  # as Pillow rounds
-        return np.eye(length, dtype=np.float32)[center.astype(np.int64).clip(0, length - 1)]
+        nearest = center.astype(np.int64).clip(0, length - 1)
+        return (np.arange(length) == nearest[:, None]).astype(np.float32)
     stretch = max(scale, 1.0)  # enlarging interpolates, shrinking averages
     reach = support * stretch
     at = np.arange(length)

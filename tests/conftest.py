@@ -17,8 +17,11 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):  # they share
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import fer_zoo
+from fer_zoo.hub import save_pretrained
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_VOTES
 
 USAGES = ["Training"] * 84 + ["PublicTest"] * 28 + ["PrivateTest"] * 21
@@ -117,6 +120,31 @@ def synthetic_root(synthetic_layouts):
 def folder(tmp_path, synthetic_faces):
     """A folder layout that a test may change."""
     return write_folders(tmp_path / "faces", synthetic_faces)
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory):
+    """A folder with untrained weights of a small model, as training writes it."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    model = fer_zoo.create_model("resnet18", channels=(8, 8, 16, 16))
+    save_pretrained(model, folder, {"recipe": {"lr": 0.1}})
+    return str(folder)
+
+
+@pytest.fixture
+def album(tmp_path):
+    """Five faces in nested folders, a broken image, and what is no image at all."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "album"
+    (folder / "deep" / "er").mkdir(parents=True)
+    for name in ("a.png", "b.JPG", "deep/a.png", "deep/er/c.bmp", "d[1].png"):
+        face = Image.fromarray(rng.integers(0, 256, (48, 48), dtype=np.uint8))
+        face.save(folder / name)
+    (folder / "deep" / "bad.png").write_text("not an image")
+    (folder / "notes.txt").write_text("no image either")
+    (folder / ".hidden.png").write_text("thumbnail")
+    return folder
 
 
 @pytest.fixture

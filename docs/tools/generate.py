@@ -23,7 +23,7 @@ from typing import Any
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
 from fer_zoo.model_info import model_rows
-from fer_zoo.models.weights import weights_record
+from fer_zoo.models.weights import WeightsRecord, embedded_record
 from fer_zoo.training import load_config, recipe_of
 
 ROOT = Path(__file__).parents[2]
@@ -46,10 +46,17 @@ def result_of(name: str, kind: str = "") -> dict[str, Any]:
         kind: ``""`` for the evaluation, ``"-corruptions"`` for that on corrupted faces.
     """
     result: dict[str, Any] = json.loads((RESULTS / f"{name}{kind}.json").read_text())
-    record = weights_record(f"fer_{name}")
-    if record is None or result["provenance"]["weights_sha256"] != record["sha256"]:
+    if result["provenance"]["weights_sha256"] != record_of(name).sha256:
         sys.exit(f"docs/results/{name}{kind}.json is of other weights: evaluate {name} again")
     return result
+
+
+def record_of(name: str) -> WeightsRecord:
+    """Returns the record of shipped weights, such as ``dacl.fer2013``."""
+    record = embedded_record(f"fer_{name}")
+    if record is None:
+        sys.exit(f"{name} is not in the package: publish it first")
+    return record
 
 
 def percent(metrics: dict[str, Any] | None, key: str = "accuracy") -> str:
@@ -231,8 +238,8 @@ def corruptions_table() -> str:
 
 def model_card(name: str) -> str:
     """Returns the card of shipped weights."""
-    result, record = result_of(name), weights_record(f"fer_{name}") or {}
-    training, m = record["training"], result["metrics"]
+    result, record = result_of(name), record_of(name)
+    training, m = record.training, result["metrics"]
     ferplus = same_labels(result["label_names"], FERPLUS_LABELS)
     which = "the faces on which more than half of the FER+ votes agree" if ferplus else "all faces"
     lines = [
@@ -250,7 +257,7 @@ def model_card(name: str) -> str:
         'print(predictor("face.png").label)',
         "```",
         "",
-        f"File `{record['file']}`, sha256 `{record['sha256']}`.",
+        f"File `{record.file.name}`, sha256 `{record.sha256}`.",
         "",
         "## Figures",
         "",
@@ -298,9 +305,9 @@ def model_card(name: str) -> str:
         "",
         "## Training",
         "",
-        f"{begun(record['recipe'])} on {training['training_faces']:,} Training faces of FER-2013",
+        f"{begun(record.recipe)} on {training['training_faces']:,} Training faces of FER-2013",
         "(without those that are blank or identical to a face of a later part), with",
-        f"{learnt(record['recipe'])}.",
+        f"{learnt(record.recipe)}.",
         "",
         *run_lines(record),
         "## Limits",
@@ -339,11 +346,11 @@ def learnt(recipe: dict[str, Any]) -> str:
     return f"their labels{votes}{teachers}"
 
 
-def evidence_lines(record: dict[str, Any], result: dict[str, Any]) -> list[str]:
+def evidence_lines(record: WeightsRecord, result: dict[str, Any]) -> list[str]:
     """Describes the further figures: calibration, leak-free part, FER+."""
     calibrated, part, people = (result[key] for key in ("calibrated", "leak_free", "ferplus"))
     return [
-        f"- `Predictor` divides logits by the temperature {record['temperature']}, fitted on all",
+        f"- `Predictor` divides logits by the temperature {record.temperature}, fitted on all",
         "  of PublicTest; the figures above are without it. With a temperature fitted on the other",
         f"  folds (5-fold, over groups of identical faces): log-loss {calibrated['log_loss']:.4f},",
         f"  Brier {calibrated['brier']:.4f}, ECE {calibrated['ece']:.4f}.",
@@ -355,9 +362,9 @@ def evidence_lines(record: dict[str, Any], result: dict[str, Any]) -> list[str]:
     ]
 
 
-def run_lines(run: dict[str, Any]) -> list[str]:
+def run_lines(run: WeightsRecord) -> list[str]:
     """Describes the run that made weights, from their record."""
-    training, recipe = run["training"], run["recipe"]
+    training, recipe = run.training, run.recipe
     versions = ", ".join(f"{k} {v}" for k, v in training["versions"].items())
     kind = "bfloat16" if training["bfloat16"] else "float32"
     later = []
@@ -376,7 +383,7 @@ def run_lines(run: dict[str, Any]) -> list[str]:
     return [
         f"Best epoch {training['epochs']} of {recipe['epochs']}, after "
         f"{training['hours']:.2f} hours on {training['hardware']}, {kind}, seed {recipe['seed']},",
-        f"{versions}. Accuracy on PublicTest: {percent(run['metrics']['val'])} %.",
+        f"{versions}. Accuracy on PublicTest: {percent(run.metrics['val'])} %.",
         *later,
         f"Command: `{train_command(run)}`",
         "",
@@ -387,21 +394,21 @@ def run_lines(run: dict[str, Any]) -> list[str]:
     ]
 
 
-def train_command(run: dict[str, Any]) -> str:
+def train_command(run: WeightsRecord) -> str:
     """Returns the command that trains weights: with the package's recipe if the settings are equal.
 
     Two settings may differ: the precision, which recipes leave to the machine, and the initial
     weights, which the command then names; they need not be shipped weights.
     """
-    name = f"{run['architecture'].removeprefix('fer_')}.{run['tag']}".removesuffix(".fer2013")
-    recipe, settings = recipe_of(name), run["recipe"] | {"precision": "auto"}
+    name = f"{run.architecture.removeprefix('fer_')}.{run.tag}".removesuffix(".fer2013")
+    recipe, settings = recipe_of(name), run.recipe | {"precision": "auto"}
     starts = {key: settings.get(key, "") for key in ("pretrained", "pretrained_stem")}
     if recipe and load_config(recipe, precision="auto", **starts) == load_config(**settings):
         usual = vars(load_config(recipe))
         other = {k.replace("_", "-"): v for k, v in starts.items() if v != usual[k]}
         flags = [f"--{flag} {shlex.quote(value)}" for flag, value in other.items()]
         return " ".join(["fer-zoo train", name, *flags, f"--data fer2013.csv --out runs/{recipe}"])
-    return _command(run["training"]["command"])
+    return _command(run.training["command"])
 
 
 def measured(name: str) -> str:
@@ -410,8 +417,8 @@ def measured(name: str) -> str:
     Args:
         name: Architecture and tag of the weights of that run.
     """
-    path, record = RECIPES / f"{recipe_of(name)}.toml", weights_record(f"fer_{name}") or {}
-    training, epochs = record["training"], record["recipe"]["epochs"]
+    path, record = RECIPES / f"{recipe_of(name)}.toml", record_of(name)
+    training, epochs = record.training, record.recipe["epochs"]
     words = {
         "norm_faces": ", batch norm statistics estimated afterwards",
         "keep_start": ", interpolated with its initial weights afterwards",

@@ -26,8 +26,8 @@ from fer_zoo.cli import main as fer_zoo_command
 from fer_zoo.data import FaceDataset
 from fer_zoo.errors import FerZooError
 from fer_zoo.hub import embed_weights, save_pretrained
-from fer_zoo.inference.logits import weights_of
 from fer_zoo.models import create_model
+from fer_zoo.models.weights import record_of
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.training import load_config
 from fer_zoo.training.distributed import World
@@ -79,8 +79,10 @@ def revise(
         pretrained_share: As in the recipe; 0 for no interpolation.
     """
     model: Any = create_model(run, pretrained=True).eval()
-    known = weights_of(model)
-    recipe, training, pretrained = dict(known["recipe"]), dict(known["training"]), {}
+    known = record_of(model)
+    if known is None or not known.recipe:
+        sys.exit(f"{run} has no recipe on record: give a folder that training wrote")
+    recipe, training, pretrained = dict(known.recipe), dict(known.training), {}
     if batch_norm_faces:
         recipe["batch_norm_faces"] = training["norm_faces_afterwards"] = batch_norm_faces
     # the run's own share is in its weights already

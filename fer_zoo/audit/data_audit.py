@@ -5,25 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_zoo.atomic import write_text
+from fer_zoo.audit.report import Counts, audit_text
 from fer_zoo.data import FER2013, FaceDataset, FaceFolder
 from fer_zoo.data.duplicates import NearDuplicates, duplicate_groups, near_duplicates
 from fer_zoo.data.fer2013.dataset import OFFICIAL_FACES
 from fer_zoo.data.fer2013.leaks import LEAKED_ROWS, find_leaks
 from fer_zoo.data.open_faces import read_splits
-from fer_zoo.evaluation.plots import save_contact_sheet
-from fer_zoo.evaluation.report import audit_table
+from fer_zoo.evaluation.plots import FACES_PER_SHEET, save_contact_sheet
 from fer_zoo.provenance import stamp
 
-_ON_SHEET = 100  # faces on a contact sheet
 
-
-def face_record(faces: FaceDataset, index: int) -> dict[str, Any]:
+def face_record(faces: FaceDataset, index: int) -> Counts:
     """Says which face it is.
 
     Args:
@@ -43,7 +40,7 @@ def face_record(faces: FaceDataset, index: int) -> dict[str, Any]:
     }
 
 
-def face_name(record: dict[str, Any]) -> str:
+def face_name(record: Counts) -> str:
     """Returns split and row of a face, or its file's name, or else its position."""
     if record["row"] is not None:
         name = str(record["row"])
@@ -111,7 +108,7 @@ class Audit:
         return i, j
 
     @cached_property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Counts:
         """All counts, JSON-ready.
 
         ``identical_to`` and ``near_to`` count, for each split, its faces that have another face
@@ -143,10 +140,10 @@ class Audit:
             "near_to": self._between(reached[self.groups]),
         }
 
-    def _split(self, s: int) -> dict[str, Any]:
+    def _split(self, s: int) -> Counts:
         faces = self.splits[s]
         counts = np.bincount(faces.targets.numpy(), minlength=len(faces.label_names)).tolist()
-        record: dict[str, Any] = {
+        record: Counts = {
             "source": faces.source,
             "faces": len(faces),
             "blank": int(self.blank[self.split_of == s].sum()),
@@ -175,12 +172,12 @@ class Audit:
         s = int(self.split_of[i])
         return self.splits[s], i - int(np.searchsorted(self.split_of, s))
 
-    def _record(self, i: int) -> dict[str, Any]:
+    def _record(self, i: int) -> Counts:
         return face_record(*self._place(i))
 
     def table(self) -> str:
         """Returns the counts as text for people."""
-        return "\n".join(audit_table(self.summary))
+        return audit_text(self.summary)
 
     def save(self, path: str | Path) -> None:
         """Writes the counts, and every face that they count, as JSON.
@@ -234,7 +231,7 @@ class Audit:
         """Draws as many whole groups as fit, and says whether any did."""
         shown: list[int] = []
         for group in groups:
-            if len(shown) + len(group) <= _ON_SHEET:
+            if len(shown) + len(group) <= FACES_PER_SHEET:
                 shown += group
         if not shown:
             return False

@@ -8,23 +8,23 @@ probabilities from cross-validation.
 import csv
 import io
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_zoo.atomic import write_text
 from fer_zoo.audit.data_audit import face_name, face_record
+from fer_zoo.audit.report import Counts
 from fer_zoo.data import FaceDataset
 from fer_zoo.data.dataset import targets_in_order
 from fer_zoo.errors import DataError, MissingDependencyError
-from fer_zoo.evaluation.plots import save_contact_sheet
+from fer_zoo.evaluation.plots import FACES_PER_SHEET, save_contact_sheet
+from fer_zoo.evaluation.report import text_table
 from fer_zoo.inference.logits import load_model, predict_logits
 
-_ON_SHEET, _IN_TABLE = 100, 10
+_ROWS = 10  # of the table
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LabelNoise:
     score: NDArray[np.float32]
     ranked: NDArray[np.int64]
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Counts]:
         """Returns the ranked faces: which they are, given and suggested label, and score."""
         found = []
         for rank, i in enumerate(self.ranked.tolist(), 1):
@@ -62,21 +62,20 @@ class LabelNoise:
 
     def table(self) -> str:
         """Returns how many labels of each class are doubted, and the first faces, as text."""
-        n, found = len(self.faces), len(self.ranked)
-        lines = [
-            f"label noise: {found:,} of {n:,} faces are likely mislabelled, by {self.by}",
-            f"{'given':<16}{'faces':>8}{'doubted':>10}{'share':>10}",
-        ]
+        rows: list[list[object]] = []
         for i, name in enumerate(self.label_names):
             faces, doubted = (int((g == i).sum()) for g in (self.given, self.given[self.ranked]))
-            share = f"{100 * doubted / faces:.1f} %" if faces else "-"
-            lines.append(f"{name:<16}{faces:>8,}{doubted:>10,}{share:>10}")
-        lines += ["", f"{'rank':<6}{'face':<26}{'given':<12}{'suggested':<12}{'score':>8}"]
-        lines += [
-            f"{r['rank']:<6}{face_name(r):<26}{r['given']:<12}{r['suggested']:<12}{r['score']:>8.4f}"
-            for r in self.records()[:_IN_TABLE]
+            rows.append([name, faces, doubted, f"{100 * doubted / faces:.1f} %" if faces else "-"])
+        first = [
+            [r["rank"], face_name(r), r["given"], r["suggested"], f"{r['score']:.4f}"]
+            for r in self.records()[:_ROWS]
         ]
-        return "\n".join(lines)
+        return (
+            f"label noise: {len(self.ranked):,} of {len(self.faces):,} faces are likely "
+            f"mislabelled, by {self.by}\n"
+            f"{text_table(['given', 'faces', 'doubted', 'share'], rows)}\n\n"
+            f"{text_table(['rank', 'face', 'given', 'suggested', 'score'], first)}"
+        )
 
     def save(self, path: str | Path) -> None:
         """Writes the ranked faces as comma-separated values.
@@ -100,7 +99,7 @@ class LabelNoise:
         Args:
             path: The PNG file.
         """
-        first = self.records()[:_ON_SHEET]
+        first = self.records()[:FACES_PER_SHEET]
         save_contact_sheet(
             Path(path),
             [self.faces.images[r["index"]].numpy() for r in first],
@@ -141,16 +140,15 @@ def find_label_noise(
             f"finding label noise needs the extra audit ({error}): pip install 'fer_zoo[audit]'"
         ) from error
     if Path(source).suffix in (".npy", ".npz"):
-        label_names: Sequence[str] = faces.label_names
+        label_names = faces.label_names
         probabilities = _read_probabilities(Path(source), (len(faces), len(label_names)))
     else:
-        model, _ = load_model(source, device)
+        model = load_model(source, device)
         label_names = model.label_names
-        targets_in_order(faces, tuple(label_names))  # before minutes are spent on other classes
-        probabilities = (
-            predict_logits(model, faces.images, batch_size=batch_size).softmax(1).numpy()
-        )
-    given = targets_in_order(faces, tuple(label_names))
+        targets_in_order(faces, label_names)  # before minutes are spent on other classes
+        logits = predict_logits(model, faces.images, batch_size=batch_size)
+        probabilities = logits.softmax(dim=1).numpy()
+    given = targets_in_order(faces, label_names)
     with warnings.catch_warnings():
         # classes of one face or none: the table shows them
         warnings.filterwarnings("ignore", "May not flag all label issues")
@@ -160,7 +158,7 @@ def find_label_noise(
     return LabelNoise(
         faces=faces,
         by=str(source),
-        label_names=tuple(label_names),
+        label_names=label_names,
         given=given,
         suggested=probabilities.argmax(axis=1),
         score=get_label_quality_scores(given, probabilities, method="self_confidence"),

@@ -3,24 +3,25 @@
 import contextlib
 import csv
 import io
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from fer_zoo.atomic import make_folder, write_atomically
 from fer_zoo.errors import OutputError
 
 if TYPE_CHECKING:
-    from fer_zoo.inference.predictor import Prediction
+    from fer_zoo.inference import Prediction
 
 _BOX = ("x0", "y0", "x1", "y1")
 #: Names of files need not be valid text.
-_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}
+_open = partial(open, encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
-class CsvTable:
-    """Writes what was found in each image, the rows of an image at once.
+class CsvWriter:
+    """Writes what was found in each image, all rows of an image at once.
 
     Args:
         file: Where to.
@@ -47,7 +48,7 @@ class CsvTable:
 
     def close(self) -> None:
         """Closes the file."""
-        with contextlib.suppress(OSError):  # of a full disk, which writing has told of already
+        with contextlib.suppress(OSError):  # writing has reported a full disk already
             self.file.close()
 
     def _values(self, face: "Prediction") -> list[str]:
@@ -62,7 +63,7 @@ class CsvTable:
             raise
         except OSError as error:
             raise OutputError(
-                f"cannot write {self.file.name}: {error}; make room, then go on with --resume"
+                f"cannot write {self.file.name}: {error}; make room, then continue with --resume"
             ) from error
 
 
@@ -71,49 +72,50 @@ def header(label_names: tuple[str, ...]) -> list[str]:
     return ["path", "label", "probability", *_BOX, *label_names]
 
 
-def open_csv(path: Path, label_names: tuple[str, ...], resume: bool) -> tuple[CsvTable, set[str]]:
+def open_csv(path: Path, label_names: tuple[str, ...], resume: bool) -> tuple[CsvWriter, set[str]]:
     """Opens a file for predictions.
 
     Args:
         path: The file; without ``resume`` a new one.
         label_names: The labels.
-        resume: Whether to go on with the file, where there is one. A line at its end that was cut
-            off is dropped, and so are the faces of its last photograph, which may not be all.
+        resume: Whether to continue the file, where there is one. An incomplete last line is
+            dropped, and so are the faces of the last photograph, which may lack some.
 
     Returns:
-        The table, and the images that it has already.
+        What writes to it, and the images that it has already.
 
     Raises:
-        OutputError: If the file is there already, is another table, or cannot be written.
+        OutputError: If the file exists without ``resume``, has other columns, or cannot be
+            written.
     """
     make_folder(path.parent)
     if path.exists() and not resume:
-        raise OutputError(f"{path} is there already; use --resume to go on, or another file")
+        raise OutputError(f"{path} is there already; use --resume to continue it, or another file")
     done: set[str] = set()
     try:
-        with path.open("a+", **_TEXT) as old:
+        with _open(path, "a+") as old:
             old.seek(0)
             write_atomically(path, lambda new: done.update(_copy(old, new, label_names)))
-        table = CsvTable(path.open("a", **_TEXT), label_names)
+        writer = CsvWriter(_open(path, "a"), label_names)
     except (ValueError, csv.Error) as error:
-        raise OutputError(f"cannot go on with {path}: {error}; choose another file") from error
+        raise OutputError(f"cannot continue {path}: {error}; choose another file") from error
     except OSError as error:
         if isinstance(error, OutputError):
             raise
         raise OutputError(f"cannot write {path}: {error}; choose another file") from error
-    return table, done
+    return writer, done
 
 
 def _copy(old: TextIO, path: Path, label_names: tuple[str, ...]) -> set[str]:
-    """Copies the images of a table that are whole, and returns them."""
+    """Copies the images whose rows are complete, and returns them."""
     names = header(label_names)
     if not _lines([names]).startswith(old.readline()):  # it may be cut off
-        raise ValueError("it is no table of these labels")
+        raise ValueError("its columns are not those of these labels")
     lines = (line for line in old if line.endswith("\n"))
     rows = (row for row in csv.reader(lines) if len(row) == len(names))
     done: set[str] = set()
     last: list[list[str]] = []
-    with path.open("w", **_TEXT) as new:
+    with _open(path, "w") as new:
         new.write(_lines([names]))
         for image, found in groupby(rows, key=itemgetter(0)):
             new.write(_lines(last))

@@ -1,19 +1,17 @@
 """Options that several commands have in common."""
 
 import argparse
-from typing import Protocol
 
-
-class _Arguments(Protocol):
-    """A parser, or a group of its arguments."""
-
-    def add_argument(self, *names: str, **settings: object) -> argparse.Action: ...
+_Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
 
 
 def add_split(parser: _Arguments) -> None:
     """Adds which faces to measure on: ``--data`` and ``--split``."""
     parser.add_argument(
-        "--data", required=True, metavar="DIR", help="FER-2013, in any layout: a folder or a file"
+        "--data",
+        required=True,
+        metavar="DIR",
+        help="FER-2013 in any layout, or faces in class folders",
     )
     parser.add_argument(
         "--split",

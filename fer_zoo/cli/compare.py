@@ -9,9 +9,9 @@ from fer_zoo.cli._options import add_compute, add_split
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.description = (
-        "Evaluates two models on the same faces and tells how sure their difference "
-        "is: exact McNemar test, and the 95 % interval of the difference in accuracy from a "
-        "bootstrap over groups of identical faces."
+        "Evaluates two models on the same faces and measures how certain their difference is: "
+        "exact McNemar test, and the 95 % interval of the difference in accuracy from a bootstrap "
+        "over groups of identical faces."
     )
     parser.epilog = "Example: fer-zoo compare dacl vgg_small --data fer2013.csv --out comparison"
     what = "model name, or a folder that training wrote; several with commas are an ensemble"

@@ -2,8 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fer_zoo.cli._options import add_compute, add_split
+
+if TYPE_CHECKING:
+    from fer_zoo.evaluation import Evaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,53 +48,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the table and writes what was asked for."""
+    """Prints the figures and writes what was asked for."""
+    from fer_zoo.data.open_faces import open_faces
     from fer_zoo.errors import ConfigError
     from fer_zoo.evaluation.corruptions import choose_corruptions
     from fer_zoo.evaluation.evaluation import evaluate
-    from fer_zoo.evaluation.plots import save_confusion, save_reliability, save_roc
     from fer_zoo.evaluation.robustness import evaluate_corruptions
+    from fer_zoo.inference.logits import load_model
 
-    if args.corruptions is not None:
-        asked = [name.strip() for name in args.corruptions.split(",") if name.strip()]
-        chosen = list(choose_corruptions(asked))
+    names = [name.strip() for name in (args.corruptions or "").split(",") if name.strip()]
+    chosen = list(choose_corruptions(names))
     if args.plots and not args.out:
         raise ConfigError("--plots needs --out DIR, where the pictures go")
-    result = evaluate(
-        args.model,
-        args.data,
-        args.split,
-        flip=args.flip,
-        batch_size=args.batch_size,
-        device=args.device,
-    )
+    model = load_model(args.model, args.device)
+    faces = open_faces(args.data, args.split, model.label_names)
+    result = evaluate(model, faces, flip=args.flip, batch_size=args.batch_size)
     print(result.table(), flush=True)
     if args.out:
         result.save(args.out / "metrics.json")
-        written = ["metrics.json"]
-        if args.plots:
-            names, title = result.label_names, result.title
-            save_confusion(args.out / "confusion.png", result.metrics["confusion"], names, title)
-            save_roc(args.out / "roc.png", result.probabilities, result.targets, names, title)
-            panels = {"as they are": result.probabilities}
-            if result.calibrated_probabilities is not None:
-                panels["with temperature, cross-fitted"] = result.calibrated_probabilities
-            save_reliability(args.out / "reliability.png", panels, result.targets, title)
-            written += ["confusion.png", "roc.png", "reliability.png"]
-        print(f"\nwrote {', '.join(str(args.out / name) for name in written)}")
-    if args.corruptions is not None:
-        corrupted = evaluate_corruptions(
-            args.model,
-            args.data,
-            args.split,
-            corruptions=chosen,
-            batch_size=args.batch_size,
-            device=args.device,
-            progress=True,
-        )
-        print(f"\n{corrupted.table()}", flush=True)
-        if args.out:
-            corrupted.save(args.out / "corruptions.json")
-            corrupted.save_plot(args.out / "corruptions.png")
-            print(f"\nwrote {args.out / 'corruptions.json'}, {args.out / 'corruptions.png'}")
+        written = [
+            args.out / "metrics.json",
+            *(_save_plots(result, args.out) if args.plots else ()),
+        ]
+        print(f"\nwrote {', '.join(map(str, written))}")
+    if args.corruptions is None:
+        return 0
+    corrupted = evaluate_corruptions(
+        model, faces, corruptions=chosen, clean=result, batch_size=args.batch_size, progress=True
+    )
+    print(f"\n{corrupted.table()}", flush=True)
+    if args.out:
+        corrupted.save(args.out / "corruptions.json")
+        corrupted.save_plot(args.out / "corruptions.png")
+        print(f"\nwrote {args.out / 'corruptions.json'}, {args.out / 'corruptions.png'}")
     return 0
+
+
+def _save_plots(result: "Evaluation", folder: Path) -> list[Path]:
+    from fer_zoo.evaluation.plots import save_confusion, save_reliability, save_roc
+
+    names, title = result.label_names, result.title
+    paths = [folder / f"{name}.png" for name in ("confusion", "roc", "reliability")]
+    save_confusion(paths[0], result.metrics["confusion"], names, title)
+    save_roc(paths[1], result.probabilities, result.targets, names, title)
+    panels = {"as they are": result.probabilities}
+    if result.calibrated_probabilities is not None:
+        panels["with temperature, cross-fitted"] = result.calibrated_probabilities
+    save_reliability(paths[2], panels, result.targets, title)
+    return paths

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from textwrap import indent
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints everything known of a model."""
+    from tabulate import tabulate
+
     from fer_zoo.model_info import describe
 
     info = describe(args.model)
@@ -24,23 +27,27 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(info, indent=2))
         return 0
     print(f"{info['model']}: {info['description']}")
-    for key in ("params", "macs"):
-        print(f"{key:<14}{info[key]:,}")
-    print(f"{'labels':<14}{', '.join(info['label_names'])}")
-    print(
-        f"{'preprocessing':<14}" + ", ".join(f"{k} {v}" for k, v in info["preprocessing"].items())
-    )
+    facts = {
+        **{key: f"{info[key]:,}" for key in ("params", "macs")},
+        "labels": ", ".join(info["label_names"]),
+        "preprocessing": ", ".join(f"{k} {v}" for k, v in info["preprocessing"].items()),
+    }
     if info["papers"]:
-        print(f"{'paper':<14}{info['papers']}")
-    print(f"\n{'layer':<22}{'class':<22}{'output':<20}{'params':>12}")
-    for layer in info["layers"]:
-        shape = "x".join(str(side) for side in layer["output"])
-        print(f"{layer['name']:<22}{layer['class']:<22}{shape:<20}{layer['params']:>12,}")
+        facts["paper"] = info["papers"]
+    print(tabulate(facts.items(), tablefmt="plain", disable_numparse=True))
+    layers = [
+        (layer["name"], layer["class"], "x".join(map(str, layer["output"])), f"{layer['params']:,}")
+        for layer in info["layers"]
+    ]
+    heads, sides = ("layer", "class", "output", "params"), ("left", "left", "left", "right")
+    print(f"\n{tabulate(layers, heads, 'plain', colalign=sides, disable_numparse=True)}")
     if not info["weights"]:
         print("\nno weights: train them with fer-zoo train")
-        return 0
     for part, value in info["weights"].items():
-        print(f"\n{part}" + ("" if isinstance(value, dict) else f": {value}"))
-        for key, entry in value.items() if isinstance(value, dict) else ():
-            print(f"  {key:<18}{entry if isinstance(entry, str) else json.dumps(entry)}")
+        if not isinstance(value, dict):
+            print(f"\n{part}: {value}")
+            continue
+        entries = [(k, v if isinstance(v, str) else json.dumps(v)) for k, v in value.items()]
+        text = tabulate(entries, tablefmt="plain", disable_numparse=True)
+        print(f"\n{part}\n{indent(text, '  ')}")
     return 0

@@ -20,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints a line per model and weights."""
+    from tabulate import tabulate
+
     from fer_zoo.errors import UnknownModelError
     from fer_zoo.model_info import model_rows
 
@@ -30,14 +32,18 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, indent=2))
         return 0
-    print(
-        f"{'model':<22}{'params M':>9}{'MACs M':>9}{'input':>13}  {'weights':<12}{'val acc. %':>10}"
-    )
-    for row in rows:
-        accuracy = "" if row["val_accuracy"] is None else f"{100 * row['val_accuracy']:.2f}"
-        size = "x".join(str(side) for side in row["input_size"])
-        print(
-            f"{row['model']:<22}{row['params'] / 1e6:>9.2f}{row['macs'] / 1e6:>9.0f}{size:>13}  "
-            f"{row['weights'] or '-':<12}{accuracy:>10}"
+    cells = [
+        (
+            row["model"],
+            f"{row['params'] / 1e6:.2f}",
+            f"{row['macs'] / 1e6:.0f}",
+            "x".join(map(str, row["input_size"])),
+            row["weights"] or "-",
+            "" if row["val_accuracy"] is None else f"{100 * row['val_accuracy']:.2f}",
         )
+        for row in rows
+    ]
+    heads = ("model", "params M", "MACs M", "input", "weights", "val acc. %")
+    sides = ("left", "right", "right", "right", "left", "right")
+    print(tabulate(cells, heads, "plain", colalign=sides, disable_numparse=True))
     return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fer_zoo.cli._options import add_compute
 
 if TYPE_CHECKING:
-    from fer_zoo.inference.predictor import Prediction
+    from fer_zoo.inference import Prediction
 
 #: Prints what was found in one image: its path and a prediction per face.
 Show = Callable[[str, "list[Prediction]"], None]
@@ -21,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.description = (
         "Names the apparent expression of faces. Images are taken as faces cut out "
-        "tightly; for whole photographs use --detect. Exit code 1 if some file is no image."
+        "tightly; for whole photographs use --detect. The exit code is 1 if a file is no image."
     )
     parser.epilog = (
         "Examples: fer-zoo predict face.png | fer-zoo predict 'album/**/*.jpg' --detect "
-        "--save drawn | fer-zoo predict faces/ --csv faces.csv; after a break, the same with "
-        "--resume."
+        "--save drawn | fer-zoo predict faces/ --csv faces.csv; after an interruption, the same "
+        "with --resume."
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="files, globs, or folders (searched recursively)"
@@ -52,9 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print comma-separated values, or write them to a new FILE as they come",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on with FILE of --csv: leave out what it has"
+        "--resume", action="store_true", help="continue FILE of --csv: skip the images in it"
     )
-    parser.add_argument("--top", type=int, default=3, metavar="N", help="labels in the table (3)")
+    parser.add_argument(
+        "--top", type=int, default=3, metavar="N", help="labels to print for each face (3)"
+    )
     add_compute(parser, batch_size=64)
 
 
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if args.top < 1:
         raise ConfigError(f"--top is {args.top}; it must be 1 or more")
     if args.resume and args.csv in (None, "-"):
-        raise ConfigError("--resume needs --csv FILE, the file to go on with")
+        raise ConfigError("--resume needs --csv FILE, the file to continue")
     paths, missing = find_images(args.paths)
     if not paths:
         raise DataNotFoundError(
@@ -135,22 +137,22 @@ def _printer(
     args: argparse.Namespace, label_names: tuple[str, ...], paths: list[str], files: ExitStack
 ) -> tuple[Show, set[str]]:
     """Returns what prints predictions, and the paths that are done already."""
-    from fer_zoo.cli._csv import CsvTable, open_csv
+    from fer_zoo.cli._csv import CsvWriter, open_csv
 
     show: Show
     done: set[str] = set()
     if args.json:
         show = _show_json
     elif args.csv == "-":
-        table = CsvTable(sys.stdout, label_names)
-        table.write_header()
-        show = table.show
+        writer = CsvWriter(sys.stdout, label_names)
+        writer.write_header()
+        show = writer.show
     elif args.csv:
-        table, done = open_csv(Path(args.csv), label_names, args.resume)
-        files.callback(table.close)
-        show = table.show
+        writer, done = open_csv(Path(args.csv), label_names, args.resume)
+        files.callback(writer.close)
+        show = writer.show
     else:
-        show = _table(args.top, args.detect, min(60, max(len(path) for path in paths)))
+        show = _text(args.top, args.detect, min(60, max(len(path) for path in paths)))
     return (show if args.save is None else _saving(show, args.save, paths)), done
 
 
@@ -163,7 +165,7 @@ def _show_json(path: str, faces: "list[Prediction]") -> None:
         print(json.dumps({"path": path, "label": None}), flush=True)
 
 
-def _table(top: int, detect: bool, width: int) -> Show:
+def _text(top: int, detect: bool, width: int) -> Show:
     def show(path: str, faces: "list[Prediction]") -> None:
         if not faces:
             print(f"{path:<{width}}  no face found", flush=True)
@@ -181,7 +183,7 @@ def _table(top: int, detect: bool, width: int) -> Show:
 def _saving(show: Show, folder: Path, paths: list[str]) -> Show:
     """Draws and writes a copy of the image, then lets ``show`` print.
 
-    Each path has its own name among all paths, those done before a break too.
+    Each path has its own name among all paths, with those done before an interruption.
     """
     from fer_zoo.atomic import write_atomically
     from fer_zoo.errors import OutputError

@@ -6,13 +6,11 @@ Copies of one face are right or wrong together, so whole groups of them are draw
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
-Integers = NDArray[np.integer[Any]]
+from fer_zoo.evaluation.metrics import Figures, Floats, Integers
 
 #: Share of resamples that an interval holds.
 LEVEL = 0.95
@@ -44,7 +42,7 @@ def bootstrap_totals(
     return np.stack([counts @ sums for counts in drawn])
 
 
-def interval(samples: Floats) -> list[float]:
+def percentile_interval(samples: Floats) -> list[float]:
     """Returns the percentile interval of resampled figures (R,), as ``[low, high]``.
 
     Resamples in which a figure is undefined (NaN) are left out.
@@ -56,7 +54,7 @@ def interval(samples: Floats) -> list[float]:
 
 def metric_intervals(
     probabilities: Floats, targets: Integers, groups: Integers, label_names: Sequence[str]
-) -> dict[str, Any]:
+) -> Figures:
     """Computes 95 % intervals of a classifier's figures.
 
     Args:
@@ -103,6 +101,10 @@ def metric_intervals(
         "brier": totals[:, -1] / faces,
     }
     present = np.bincount(targets, minlength=num_classes) > 0
-    return {name: interval(values) for name, values in samples.items()} | {
-        "recall": {name: interval(recall[:, i]) for i, name in enumerate(label_names) if present[i]}
+    return {name: percentile_interval(values) for name, values in samples.items()} | {
+        "recall": {
+            name: percentile_interval(recall[:, i])
+            for i, name in enumerate(label_names)
+            if present[i]
+        }
     }

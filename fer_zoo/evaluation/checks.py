@@ -1,31 +1,34 @@
-"""What stands beside an accuracy: the leak-free part, calibration, agreement with people."""
+"""Checks of an accuracy: the leak-free part, calibration, agreement with people."""
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_zoo.data.fer2013.ferplus import ferplus_targets
 from fer_zoo.data.fer2013.leaks import in_several_splits
 from fer_zoo.evaluation.bootstrap import metric_intervals
 from fer_zoo.evaluation.calibration import FOLDS, cross_fit, fit_temperature
-from fer_zoo.evaluation.metrics import calibration_metrics, classification_metrics, vote_agreement
+from fer_zoo.evaluation.metrics import (
+    Figures,
+    Floats,
+    Integers,
+    calibration_metrics,
+    classification_metrics,
+    vote_agreement,
+)
 from fer_zoo.labels import FERPLUS_LABELS, label_indices
-
-Floats = NDArray[np.floating[Any]]
-Integers = NDArray[np.integer[Any]]
 
 
 def leak_free(
-    images: NDArray[np.uint8],
+    images: Iterable[Tensor],
     probabilities: Floats,
     targets: Integers,
     groups: Integers,
     label_names: tuple[str, ...],
-) -> dict[str, Any] | None:
-    """Computes the figures without faces that are blank or stand in several splits of FER-2013.
+) -> Figures | None:
+    """Computes the figures without faces that are blank or in several splits of FER-2013.
 
     Args:
         images: Faces (N, H, W).
@@ -35,9 +38,9 @@ def leak_free(
         label_names: Names of the C classes.
 
     Returns:
-        ``metrics`` and ``intervals``; None if that is no face, or all of them.
+        ``metrics`` and ``intervals``; None if no face is left, or all are.
     """
-    clean = ~in_several_splits(images)
+    clean = ~in_several_splits(face.numpy() for face in images)
     if clean.all() or not clean.any():
         return None
     part = probabilities[clean], targets[clean]
@@ -50,7 +53,7 @@ def leak_free(
 def calibrate(
     logits: Tensor, targets: Integers, groups: Integers
 ) -> tuple[Floats, dict[str, float]] | tuple[None, None]:
-    """Computes how good the probabilities are once a temperature has been fitted.
+    """Computes how good the probabilities are after a temperature has been fitted.
 
     Args:
         logits: (N, C).
@@ -59,7 +62,7 @@ def calibrate(
 
     Returns:
         The cross-fitted probabilities (N, C), and their ``log_loss``, ``brier`` and ``ece`` with
-        the ``temperature`` of all faces; twice None where there are fewer groups than folds.
+        the ``temperature`` of all faces; None and None if there are fewer groups than folds.
     """
     if len(np.unique(groups)) < FOLDS:
         return None, None
@@ -71,7 +74,7 @@ def calibrate(
 
 def ferplus_agreement(
     probabilities: Floats, votes: Tensor, label_names: tuple[str, ...]
-) -> dict[str, Any]:
+) -> Figures:
     """Compares a model with the people who voted for FER+, on the classes that it knows.
 
     Args:

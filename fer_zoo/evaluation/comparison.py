@@ -1,23 +1,23 @@
-"""Two models on the same faces: which is better, and how sure one can be."""
+"""Compares two models on the same faces: their difference in accuracy, and its uncertainty."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from fer_zoo.atomic import write_text
 from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.data.duplicates import duplicate_groups
-from fer_zoo.evaluation.bootstrap import bootstrap_totals, interval
-from fer_zoo.evaluation.evaluation import SPLIT_NOTES, Evaluation, evaluate, read_faces
-from fer_zoo.evaluation.plots import save_contact_sheet
-from fer_zoo.inference.logits import load_model
-
-#: Faces that a contact sheet shows at most, of each kind.
-SHOWN = 50
+from fer_zoo.data.open_faces import open_faces
+from fer_zoo.evaluation.bootstrap import bootstrap_totals, percentile_interval
+from fer_zoo.evaluation.evaluation import Evaluation, evaluate
+from fer_zoo.evaluation.plots import FACES_PER_SHEET, save_contact_sheet
+from fer_zoo.evaluation.report import heading
+from fer_zoo.inference.logits import ModelLike, load_model
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -78,11 +78,10 @@ class Comparison:
         low, high = self.interval
         counts, n = self.counts, len(self.faces)
         rows = [
-            f"{self.a.split}, {self.a.source}",
-            f"({SPLIT_NOTES.get(self.a.split, 'a split of its own')})",
+            heading(f"{self.a.split}, {self.a.source}", self.a.note),
             "",
-            f"A  {100 * self.a.metrics['accuracy']:6.2f} %  {self.a.model}",
-            f"B  {100 * self.b.metrics['accuracy']:6.2f} %  {self.b.model}",
+            f"A {100 * self.a.metrics['accuracy']:.2f} %, {self.a.model}",
+            f"B {100 * self.b.metrics['accuracy']:.2f} %, {self.b.model}",
             f"A - B {100 * self.difference:+.2f} points, 95 % interval {100 * low:+.2f} to "
             f"{100 * high:+.2f} (paired bootstrap over groups of identical faces)",
             f"exact McNemar test: p = {self.p_value:.3g}",
@@ -115,7 +114,7 @@ class Comparison:
         write_text(Path(path), json.dumps(record, indent=2) + "\n")
 
     def save_disagreements(self, path: str | Path) -> None:
-        """Draws the faces that one model gets right and the other wrong, the surest first.
+        """Draws the faces that only one model gets right, the most confident errors first.
 
         Args:
             path: The PNG file.
@@ -129,24 +128,25 @@ class Comparison:
         counts = self.counts
         title = (
             f"only A right ({counts['only_a']:,}), then only B right ({counts['only_b']:,}); at "
-            f"most {SHOWN} of each\nA: {self.a.model}   B: {self.b.model}"
+            f"most {FACES_PER_SHEET // 2} of each\nA: {self.a.model}   B: {self.b.model}"
         )
         save_contact_sheet(Path(path), images, captions, title)
 
     def _disagreements(self, winner: Evaluation, loser: Evaluation) -> list[int]:
-        """Returns faces that only the winner gets right, where the loser was surest first."""
+        """Returns faces that only the winner gets right, the loser's most confident first."""
         (where,) = np.nonzero(_right(winner) & ~_right(loser))
-        sureness = loser.probabilities[where].max(axis=1)
-        return [int(i) for i in where[np.argsort(-sureness, kind="stable")][:SHOWN]]
+        confidence = loser.probabilities[where].max(axis=1)
+        order = np.argsort(-confidence, kind="stable")[: FACES_PER_SHEET // 2]
+        return [int(i) for i in where[order]]
 
     def _caption(self, i: int) -> str:
         a, b = self.a, self.b
-        said = [
+        answers = [
             f"{name}: {e.label_names[e.probabilities[i].argmax()]} {e.probabilities[i].max():.2f}"
             for name, e in (("A", a), ("B", b))
         ]
         row = "" if self.faces.rows is None else f" (row {int(self.faces.rows[i])})"
-        return "\n".join([f"{a.label_names[a.targets[i]]}{row}", *said])
+        return "\n".join([f"{a.label_names[a.targets[i]]}{row}", *answers])
 
 
 def _right(evaluation: Evaluation) -> NDArray[np.bool_]:
@@ -155,18 +155,18 @@ def _right(evaluation: Evaluation) -> NDArray[np.bool_]:
 
 
 def compare(
-    a: str | Path,
-    b: str | Path,
+    a: ModelLike,
+    b: ModelLike,
     data: str | Path | FaceDataset,
     split: str = "val",
     *,
     batch_size: int = 256,
-    device: str | None = None,
+    device: str | torch.device | None = None,
 ) -> Comparison:
     """Compares two models on the same faces.
 
     Args:
-        a: A name, a folder that training wrote, or several with commas for an ensemble.
+        a: A model, as of :func:`fer_zoo.evaluate`.
         b: The other.
         data: As of :func:`fer_zoo.evaluate`.
         split: As of :func:`fer_zoo.evaluate`.
@@ -179,21 +179,18 @@ def compare(
     Example:
         >>> print(compare("dacl", "vgg_small", "data").table())  # doctest: +SKIP
     """
-    if isinstance(data, FaceDataset):
-        faces = data
-    else:
-        faces = read_faces(data, split, load_model(a, device)[0].label_names)
-    first, second = (
-        evaluate(model, faces, split, batch_size=batch_size, device=device) for model in (a, b)
-    )
+    models = [load_model(model, device) for model in (a, b)]
+    names = models[0].label_names
+    faces = data if isinstance(data, FaceDataset) else open_faces(data, split, names)
+    first, second = (evaluate(model, faces, split, batch_size=batch_size) for model in models)
     right = np.stack([_right(first), _right(second)], axis=1).astype(np.float64)
     columns = np.concatenate([right, np.ones((len(right), 1))], axis=1)
-    totals = bootstrap_totals(columns, duplicate_groups(faces.images.numpy()))
+    totals = bootstrap_totals(columns, duplicate_groups(face.numpy() for face in faces.images))
     only_a, only_b = int((right @ [1, -1] > 0).sum()), int((right @ [1, -1] < 0).sum())
     return Comparison(
         a=first,
         b=second,
         faces=faces,
         p_value=mcnemar(only_a, only_b),
-        interval=interval((totals[:, 0] - totals[:, 1]) / totals[:, 2]),
+        interval=percentile_interval((totals[:, 0] - totals[:, 1]) / totals[:, 2]),
     )

@@ -32,7 +32,7 @@ Pixels = NDArray[Any]
 
 @dataclass(frozen=True)
 class Corruption:
-    """A way to spoil faces, at five levels.
+    """A way to corrupt faces, at five levels.
 
     Each face has random numbers of its own, which the seed and its index determine: they depend
     neither on how faces are batched nor on the severity.
@@ -44,8 +44,8 @@ class Corruption:
 
     Example:
         >>> faces = torch.randint(0, 256, (8, 48, 48), dtype=torch.uint8)
-        >>> spoilt = CORRUPTIONS["jpeg"](faces, 3)
-        >>> spoilt.shape, spoilt.dtype
+        >>> corrupted = CORRUPTIONS["jpeg"](faces, 3)
+        >>> corrupted.shape, corrupted.dtype
         (torch.Size([8, 48, 48]), torch.uint8)
     """
 
@@ -73,8 +73,8 @@ class Corruption:
         level = self.levels[severity - 1]
         pixels = faces.numpy(force=True).copy()
         for i, face in enumerate(pixels):
-            spoilt = self.apply(face, level, np.random.default_rng((seed, first + i)))
-            pixels[i] = np.rint(spoilt).clip(0, 255)
+            corrupted = self.apply(face, level, np.random.default_rng((seed, first + i)))
+            pixels[i] = np.rint(corrupted).clip(0, 255)
         return torch.from_numpy(pixels)
 
 
@@ -155,12 +155,12 @@ def _brightness(face: Face, change: float, random: Generator) -> Pixels:
 
 
 def _occlusion(face: Face, share: float, random: Generator) -> Pixels:
-    barred = face.copy()
-    lines = barred if random.integers(2) else barred.T
+    occluded = face.copy()
+    lines = occluded if random.integers(2) else occluded.T
     width = round(share * len(lines))
     start = int(random.random() * (len(lines) - width + 1))
     lines[start : start + width] = 0
-    return barred
+    return occluded
 
 
 def _rotation(face: Face, degrees: float, random: Generator) -> Pixels:

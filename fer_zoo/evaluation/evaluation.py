@@ -1,65 +1,33 @@
-"""Evaluates a model on a split of FER-2013, in float32 so that figures can be reproduced."""
+"""Evaluates a model on a split of a data set, in float32 so that figures can be reproduced."""
 
 import json
 import time
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data import FER2013, FaceDataset, FERPlus
+from fer_zoo.data import FaceDataset
 from fer_zoo.data.dataset import targets_in_order
 from fer_zoo.data.duplicates import duplicate_groups
-from fer_zoo.errors import DataError, DataNotFoundError
+from fer_zoo.data.open_faces import open_faces
+from fer_zoo.errors import DataError
 from fer_zoo.evaluation.bootstrap import metric_intervals
 from fer_zoo.evaluation.checks import calibrate, ferplus_agreement, leak_free
-from fer_zoo.evaluation.metrics import classification_metrics
-from fer_zoo.evaluation.report import class_table, confusion_table, evidence_table, summary_table
-from fer_zoo.inference.logits import load_model, predict_logits, weights_of
-from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS, same_labels
+from fer_zoo.evaluation.metrics import Figures, classification_metrics
+from fer_zoo.evaluation.report import (
+    checks_text,
+    class_table,
+    confusion_table,
+    heading,
+    summary_table,
+)
+from fer_zoo.inference.logits import ModelLike, load_model, mirror, predict_logits
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.provenance import stamp
-
-#: What a reader must know of each split's figures.
-SPLIT_NOTES = {
-    "train": "Training: the model was trained on these faces, so this is no measure of it",
-    "val": "PublicTest: it also chose the weights' best epoch, so its figures are a little high;\n"
-    " intervals leave that out",
-    "test": "PrivateTest: it chose nothing",
-}
-
-
-def read_faces(
-    data: str | Path, split: str, label_names: Sequence[str] = FER2013_LABELS
-) -> FER2013:
-    """Reads every face of a split, leaked or not, with FER+ votes where the data has them.
-
-    Args:
-        data: Where FER-2013 lies, in any layout.
-        split: ``"train"``, ``"val"`` or ``"test"``.
-        label_names: The classes of the model to evaluate. For those of FER+ the labels are the
-            majority of its votes, and faces without one are left out.
-
-    Raises:
-        DataError: If the data cannot be used.
-    """
-    if same_labels(label_names, FERPLUS_LABELS):
-        return FERPlus(data, split, exclude_leaks=False)
-    try:
-        return FER2013(data, split, exclude_leaks=False, with_votes=True)
-    except DataNotFoundError:  # votes are no condition
-        return FER2013(data, split, exclude_leaks=False)
-    except DataError as error:
-        faces = FER2013(data, split, exclude_leaks=False)  # unless the faces are what is wrong
-        warnings.warn(f"FER+ votes are left out: {error}", stacklevel=2)
-        return faces
 
 
 @dataclass(frozen=True)
@@ -68,8 +36,9 @@ class Evaluation:
 
     Args:
         model: Its name, folder or class.
-        split: ``"train"``, ``"val"`` or ``"test"``.
+        split: ``"train"``, ``"val"`` or ``"test"``; ``"all"`` of data without splits.
         source: Which data was found.
+        note: What must be known of figures on these faces; empty if there is nothing.
         label_names: Names of the C classes, in the model's order.
         targets: Index of each face's true class, (N,).
         probabilities: Distribution per face from a single view, (N, C).
@@ -79,28 +48,28 @@ class Evaluation:
         leak_free: ``metrics`` and ``intervals`` without the faces that are blank or stand in
             several splits; None if there are none of these.
         calibrated: ``log_loss``, ``brier`` and ``ece`` of the probabilities that
-            ``calibration.cross_fit`` gives, and the ``temperature`` of all faces; None
-            where there are too few faces.
-        calibrated_probabilities: These probabilities, (N, C); None as before.
-        ferplus: Agreement with FER+, see ``metrics.vote_agreement``; None without
-            votes.
+            ``calibration.cross_fit`` gives, and the ``temperature`` of all faces; None where there
+            are too few faces.
+        calibrated_probabilities: These probabilities, (N, C); None if there are too few faces.
+        ferplus: Agreement with FER+, see ``metrics.vote_agreement``; None without votes.
         provenance: Weights, versions, hardware, command and time.
     """
 
     model: str
     split: str
     source: str
+    note: str
     label_names: tuple[str, ...]
     targets: NDArray[np.int64]
     probabilities: NDArray[np.float32]
-    metrics: dict[str, Any]
-    metrics_flip: dict[str, Any] | None
-    intervals: dict[str, Any]
-    leak_free: dict[str, Any] | None
+    metrics: Figures
+    metrics_flip: Figures | None
+    intervals: Figures
+    leak_free: Figures | None
     calibrated: dict[str, float] | None
     calibrated_probabilities: NDArray[np.float32] | None
-    ferplus: dict[str, Any] | None
-    provenance: dict[str, Any]
+    ferplus: Figures | None
+    provenance: Figures
 
     @property
     def title(self) -> str:
@@ -110,19 +79,15 @@ class Evaluation:
 
     def table(self) -> str:
         """Returns everything as text for people."""
-        lines = [
-            f"{self.model} on {self.split}, {self.source}",
-            f"({SPLIT_NOTES.get(self.split, 'a split of its own')})",
-            "",
-            *summary_table(self.metrics, self.metrics_flip, self.intervals),
-            "",
-            *evidence_table(self.metrics, self.leak_free, self.calibrated, self.ferplus),
-            "",
-            *class_table(self.metrics, self.intervals["recall"]),
-            "",
-            *confusion_table(self.metrics["confusion"], self.label_names),
+        parts = [
+            heading(f"{self.model} on {self.split}, {self.source}", self.note),
+            summary_table(self.metrics, self.metrics_flip, self.intervals),
+            checks_text(self.metrics, self.leak_free, self.calibrated, self.ferplus),
+            class_table(self.metrics, self.intervals["recall"]),
+            confusion_table(self.metrics["confusion"], self.label_names),
+            "\n".join(f"note: {note}" for note in self.metrics["notes"]),
         ]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.metrics["notes"])])
+        return "\n\n".join(part for part in parts if part)
 
     def save(self, path: str | Path) -> None:
         """Writes everything but the single faces' probabilities as JSON.
@@ -136,7 +101,7 @@ class Evaluation:
         record = {
             "model": self.model,
             "split": self.split,
-            "split_note": SPLIT_NOTES.get(self.split, ""),
+            "note": self.note,
             "data": self.source,
             "label_names": self.label_names,
             "metrics": self.metrics,
@@ -151,7 +116,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | Path | nn.Module,
+    model: ModelLike,
     data: str | Path | FaceDataset,
     split: str = "val",
     *,
@@ -166,8 +131,10 @@ def evaluate(
 
     Args:
         model: A name (``"dacl"``), a folder that training wrote, several of these with commas
-            between (``"dacl,vgg"``) for an ensemble, or a model of fer_zoo.
-        data: Where FER-2013 lies, in any layout; or a data set whose labels have the same names.
+            between (``"dacl,vgg"``) for an ensemble, a model of fer_zoo, or what
+            :func:`fer_zoo.inference.logits.load_model` returns.
+        data: FER-2013 in any layout, or faces in class folders; or a data set whose labels have
+            the names of the model's.
         split: ``"train"``, ``"val"`` (PublicTest) or ``"test"`` (PrivateTest).
         flip: Adds the figures of two views, the faces and their mirror images.
         batch_size: Faces per forward pass.
@@ -177,47 +144,45 @@ def evaluate(
         The figures; ``.table()`` shows them, ``.save("metrics.json")`` keeps them.
 
     Raises:
-        DataError: If the data cannot be used, or its labels are not the model's.
+        DataError: If the data cannot be used, has no faces, or its labels are not the model's.
 
     Example:
         >>> evaluate("dacl", "data").metrics["accuracy"]  # doctest: +SKIP
     """
     start = time.monotonic()
-    ready, place = load_model(model, device)
-    named = not isinstance(model, nn.Module)
-    if isinstance(data, FaceDataset):
-        faces = data
-        split = faces.split or split
-    else:
-        faces = read_faces(data, split, ready.label_names)
-    targets = targets_in_order(faces, ready.label_names)
-    names = tuple(ready.label_names)
-    logits = predict_logits(ready, faces.images, batch_size=batch_size)
-    single = logits.softmax(dim=1).numpy()
-    double: dict[str, Any] | None = None
+    loaded = load_model(model, device)
+    names = loaded.label_names
+    faces = data if isinstance(data, FaceDataset) else open_faces(data, split, names)
+    if not len(faces):
+        raise DataError(f"there are no faces to evaluate in {faces.source or 'the data set'}")
+    targets = targets_in_order(faces, names)
+    logits = predict_logits(loaded, faces.images, batch_size=batch_size)
+    probabilities = logits.softmax(dim=1).numpy()
+    flipped = None
     if flip:
-        mirrored = predict_logits(ready, faces.images.flip(-1), batch_size=batch_size)
+        mirrored = predict_logits(loaded, faces.images, batch_size=batch_size, transform=mirror)
         both = log_mean_probability([logits, mirrored]).exp().numpy()
-        double = classification_metrics(both, targets, names)
-    groups = duplicate_groups(faces.images.numpy())
+        flipped = classification_metrics(both, targets, names)
+    groups = duplicate_groups(face.numpy() for face in faces.images)
     calibrated, calibration = calibrate(logits, targets, groups)
+    votes = faces.votes
     return Evaluation(
-        model=str(model) if named else type(ready).__name__,
-        split=split,
+        model=loaded.name,
+        split=faces.split or "all",
         source=faces.source,
+        note=faces.note,
         label_names=names,
         targets=targets,
-        probabilities=single,
-        metrics=classification_metrics(single, targets, names),
-        metrics_flip=double,
-        intervals=metric_intervals(single, targets, groups, names),
-        leak_free=leak_free(faces.images.numpy(), single, targets, groups, names),
+        probabilities=probabilities,
+        metrics=classification_metrics(probabilities, targets, names),
+        metrics_flip=flipped,
+        intervals=metric_intervals(probabilities, targets, groups, names),
+        leak_free=leak_free(faces.images, probabilities, targets, groups, names),
         calibrated=calibration,
         calibrated_probabilities=calibrated,
-        ferplus=None if faces.votes is None else ferplus_agreement(single, faces.votes, names),
+        ferplus=None if votes is None else ferplus_agreement(probabilities, votes, names),
         provenance={
-            # a module's weights may have changed since they were loaded
-            "weights_sha256": weights_of(ready).get("sha256") if named else None,
-            **stamp(place, start),
+            "weights_sha256": loaded.weights_sha256,
+            **stamp(loaded.device, start),
         },
     )

@@ -17,6 +17,8 @@ from fer_zoo.errors import DataError
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
+#: JSON-ready figures by name.
+Figures = dict[str, Any]
 
 #: Equal-width bins of the expected calibration error.
 ECE_BINS = 15
@@ -24,7 +26,7 @@ ECE_BINS = 15
 
 def classification_metrics(
     probabilities: Floats, targets: Integers, label_names: Sequence[str]
-) -> dict[str, Any]:
+) -> Figures:
     """Computes every figure that evaluation reports.
 
     A class that the targets lack has no recall and no ROC curve: it is left out of
@@ -61,7 +63,7 @@ def classification_metrics(
     aucs = [_roc_auc(targets == i, probabilities[:, i]) for i in classes]
     known = [auc for auc in aucs if auc is not None]
     columns = zip(label_names, precision, recall, f1, support, aucs, strict=True)
-    figures: dict[str, Any] = {
+    figures: Figures = {
         "n": len(targets),
         "accuracy": float((predicted == targets).mean()),
         "balanced_accuracy": float(recall[support > 0].mean()),
@@ -108,7 +110,7 @@ def calibration_metrics(probabilities: Floats, targets: Integers) -> dict[str, f
 
 def vote_agreement(
     probabilities: Floats, votes: Integers, majority: Integers, label_names: Sequence[str]
-) -> dict[str, Any]:
+) -> Figures:
     """Compares a model with the ten people who voted on each face for FER+.
 
     Args:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from fer_zoo.atomic import make_folder, write_atomically
 from fer_zoo.evaluation.metrics import expected_calibration_error, reliability
 
+#: Faces that a contact sheet shows at most.
+FACES_PER_SHEET = 100
+
 if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure
 

@@ -1,57 +1,60 @@
-"""Figures of an evaluation or an audit as text for people."""
+"""Figures of an evaluation as text for people."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from fer_zoo.data.fer2013.dataset import OFFICIAL_FACES
+from tabulate import tabulate
+
 from fer_zoo.evaluation.calibration import FOLDS
-from fer_zoo.evaluation.metrics import ECE_BINS
+from fer_zoo.evaluation.metrics import ECE_BINS, Figures
+
+_SHARES = {
+    "accuracy": "accuracy %",
+    "balanced_accuracy": "balanced accuracy %",
+    **{
+        f"{kind}_{average}": f"{kind} {average} %"
+        for kind in ("precision", "recall", "f1")
+        for average in ("macro", "weighted")
+    },
+}
+_NUMBERS = {
+    "roc_auc_macro": "ROC AUC, one vs rest, macro",
+    "log_loss": "log-loss (nats)",
+    "brier": "Brier score (0 to 2)",
+    "ece": f"ECE ({ECE_BINS} equal-width bins)",
+}
 
 
-def summary_table(
-    metrics: dict[str, Any], flipped: dict[str, Any] | None, intervals: dict[str, Any]
-) -> list[str]:
-    """Returns the overall figures, a line each.
+def heading(line: str, note: str) -> str:
+    """Returns what was measured, with the data set's note in brackets."""
+    return f"{line}\n({note})" if note else line
+
+
+def summary_table(metrics: Figures, flipped: Figures | None, intervals: Figures) -> str:
+    """Returns the overall figures.
 
     Args:
         metrics: Figures of ``classification_metrics`` from a single view.
         flipped: The same from two views, shown in a last column; None leaves it out.
         intervals: 95 % intervals of ``metrics``.
     """
-    mirror = [] if flipped is None else ["with mirror"]
-    heads = ["1 view", "95 % interval", *mirror]
-    rows = [f"{'':<28}{heads[0]:>12}" + "".join(f"{head:>17}" for head in heads[1:])]
-    rows.append(f"{'faces':<28}{metrics['n']:>12,}")
-    percent = {
-        "accuracy": "accuracy %",
-        "balanced_accuracy": "balanced accuracy %",
-        **{
-            f"{kind}_{average}": f"{kind} {average} %"
-            for kind in ("precision", "recall", "f1")
-            for average in ("macro", "weighted")
-        },
-    }
-    plain = {
-        "roc_auc_macro": "ROC AUC, one vs rest, macro",
-        "log_loss": "log-loss (nats)",
-        "brier": "Brier score (0 to 2)",
-        "ece": f"ECE ({ECE_BINS} equal-width bins)",
-    }
-    for key, text in {**percent, **plain}.items():
-        show = _percent if key in percent else _number
-        row = f"{text:<28}{show(metrics[key]):>12}"
-        row += f"{_range(intervals[key], show) if key in intervals else '':>17}"
-        rows.append((row + (f"{show(flipped[key]):>17}" if flipped else "")).rstrip())
-    return rows
+    rows: list[list[object]] = [["faces", metrics["n"]]]
+    for key, text in {**_SHARES, **_NUMBERS}.items():
+        show = _percent if key in _SHARES else _number
+        interval = _range(intervals[key], show) if key in intervals else ""
+        rows.append([text, show(metrics[key]), interval])
+        if flipped is not None:
+            rows[-1].append(show(flipped[key]))
+    heads = ["", "1 view", "95 % interval", *(["with mirror"] if flipped is not None else [])]
+    return text_table(heads, rows)
 
 
-def evidence_table(
-    metrics: dict[str, Any],
-    leak_free: dict[str, Any] | None,
+def checks_text(
+    metrics: Figures,
+    leak_free: Figures | None,
     calibrated: dict[str, float] | None,
-    ferplus: dict[str, Any] | None,
-) -> list[str]:
-    """Returns what stands beside the figures, as far as there is any of it.
+    ferplus: Figures | None,
+) -> str:
+    """Returns the figures of :mod:`fer_zoo.evaluation.checks`, as far as there are any.
 
     Args:
         metrics: Figures of all faces.
@@ -59,12 +62,13 @@ def evidence_table(
         calibrated: Cross-fitted figures and the temperature of all faces.
         ferplus: Agreement with FER+.
     """
-    rows = []
+    lines = []
     if leak_free is not None:
-        part, spread = leak_free["metrics"], leak_free["intervals"]
-        rows.append(
+        part, intervals = leak_free["metrics"], leak_free["intervals"]
+        lines.append(
             f"leak-free part: accuracy {_percent(part['accuracy'])} % "
-            f"({_range(spread['accuracy'], _percent)}) on the {part['n']:,} faces in no other split"
+            f"({_range(intervals['accuracy'], _percent)}) on the {part['n']:,} faces in no other "
+            "split"
         )
     if calibrated is not None:
         keys = {"ece": "ECE", "log_loss": "log-loss", "brier": "Brier"}
@@ -72,17 +76,53 @@ def evidence_table(
             f"{text} {_number(metrics[key])} -> {_number(calibrated[key])}"
             for key, text in keys.items()
         )
-        rows.append(f"temperature {calibrated['temperature']:.4f}, fitted on the whole split;")
-        rows.append(f"  cross-fitted over {FOLDS} folds: {change}")
+        lines.append(f"temperature {calibrated['temperature']:.4f}, fitted on the whole split;")
+        lines.append(f"  cross-fitted over {FOLDS} folds: {change}")
     if ferplus is not None:
-        rows.append(
+        lines.append(
             f"FER+: accuracy {_percent(ferplus['accuracy'])} % against the majority "
             f"({ferplus['n_majority']:,} faces),"
         )
-        rows.append(
+        lines.append(
             f"  KL divergence {_number(ferplus['kl'])} nats from the votes ({ferplus['n']:,} faces)"
         )
-    return rows
+    return "\n".join(lines)
+
+
+def class_table(metrics: Figures, recall: dict[str, list[float]]) -> str:
+    """Returns the figures of each class.
+
+    Args:
+        metrics: Figures of :func:`fer_zoo.evaluation.metrics.classification_metrics`.
+        recall: 95 % interval of each class's recall.
+    """
+    rows = [
+        [
+            name,
+            *(_percent(m[key]) for key in ("precision", "recall")),
+            _range(recall[name], _percent) if name in recall else "none",
+            *(_percent(m["f1"]), _number(m["roc_auc"]), m["support"]),
+        ]
+        for name, m in metrics["per_class"].items()
+    ]
+    heads = ["class", "precision", "recall", "95 % interval", "f1", "ROC AUC", "faces"]
+    return text_table(heads, rows)
+
+
+def confusion_table(confusion: list[list[int]], label_names: Sequence[str]) -> str:
+    """Returns the confusion matrix, a line per true class."""
+    rows = [[name, *counts] for name, counts in zip(label_names, confusion, strict=True)]
+    matrix = text_table(["", *label_names], rows)
+    return f"confusion (rows: true, columns: predicted)\n{matrix}"
+
+
+def text_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Aligns rows below their heads: the first column to the left, the others to the right."""
+    cells = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows]
+    text: str = tabulate(
+        cells, heads, "plain", colglobalalign="right", colalign=("left",), disable_numparse=True
+    )
+    return text
 
 
 def _percent(value: float) -> str:
@@ -96,102 +136,3 @@ def _range(interval: list[float], show: Callable[[float], str]) -> str:
 
 def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.4f}"
-
-
-def class_table(metrics: dict[str, Any], recall: dict[str, list[float]]) -> list[str]:
-    """Returns the figures of each class, a line each.
-
-    Args:
-        metrics: Figures of :func:`fer_zoo.evaluation.metrics.classification_metrics`.
-        recall: 95 % interval of each class's recall.
-    """
-    heads = ("precision", "recall", "95 % interval", "f1", "ROC AUC", "faces")
-    widths = (11, 9, 15, 9, 9, 8)
-    pairs = zip(heads, widths, strict=True)
-    rows = [f"{'class':<12}" + "".join(f"{head:>{width}}" for head, width in pairs)]
-    for name, m in metrics["per_class"].items():
-        spread = _range(recall[name], _percent) if name in recall else "none"
-        cells = (
-            *(_percent(m[key]) for key in ("precision", "recall")),
-            *(spread, _percent(m["f1"]), _number(m["roc_auc"]), f"{m['support']:,}"),
-        )
-        pairs = zip(cells, widths, strict=True)
-        rows.append(f"{name:<12}" + "".join(f"{cell:>{width}}" for cell, width in pairs))
-    return rows
-
-
-def confusion_table(confusion: list[list[int]], label_names: Sequence[str]) -> list[str]:
-    """Returns the confusion matrix, a line per true class."""
-    width = max(9, *(len(name) + 1 for name in label_names))
-    rows = ["confusion (rows: true, columns: predicted)"]
-    rows.append(" " * width + "".join(f"{name:>{width}}" for name in label_names))
-    for name, counts in zip(label_names, confusion, strict=True):
-        rows.append(f"{name:<{width}}" + "".join(f"{count:>{width}}" for count in counts))
-    return rows
-
-
-def audit_table(found: dict[str, Any]) -> list[str]:
-    """Returns what an audit counted.
-
-    Args:
-        found: The summary of :class:`fer_zoo.audit.data_audit.Audit`.
-    """
-    splits = found["splits"]
-    return [
-        *(record["source"] for record in splits.values()),
-        "",
-        *_split_rows(splits),
-        "",
-        *_class_rows(splits),
-        "",
-        f"identical faces: {found['duplicate_faces']:,} in {found['duplicate_groups']:,} groups, "
-        f"{found['conflicting_groups']:,} of them with conflicting labels; blank faces left out",
-        *_like_rows(found["identical_to"]),
-        "",
-        f"near duplicates: {found['near_pairs']:,} pairs of different faces correlate by more than "
-        f"{found['threshold']}:",
-        f"{found['near_pairs_mirrored']:,} mirrored, {found['near_pairs_across_splits']:,} across "
-        f"splits, {found['near_pairs_conflicting']:,} with conflicting labels",
-        *_like_rows(found["near_to"]),
-    ]
-
-
-def _split_rows(splits: dict[str, Any]) -> list[str]:
-    rows = [
-        f"{'split':<10}{'faces':>9}{'official':>10}{'blank':>7}{'known leaks':>14}{'unusable':>10}"
-    ]
-    for name, record in splits.items():
-        official = leaks = "-"
-        if "official_faces" in record:
-            held = record["faces"] == record["official_faces"]
-            official = "held" if held else f"of {record['official_faces']:,}"
-            leaks = f"{record['leaks']} of {record['official_leaks']}"
-        rows.append(
-            f"{name or 'all':<10}{record['faces']:>9,}{official:>10}{record['blank']:>7,}"
-            f"{leaks:>14}{len(record['unusable']):>10,}"
-        )
-    if any("official_faces" in record for record in splits.values()):
-        rows += [
-            f"{name:<10}{'missing':>9}{f'of {faces:,}':>10}"
-            for name, faces in OFFICIAL_FACES.items()
-            if name not in splits
-        ]
-    return rows
-
-
-def _class_rows(splits: dict[str, Any]) -> list[str]:
-    rows = [f"{'class':<16}" + "".join(f"{name or 'all':>17}" for name in splits)]
-    for label in next(iter(splits.values()))["classes"]:
-        cells = [
-            (r["classes"][label], 100 * r["classes"][label] / r["faces"]) for r in splits.values()
-        ]
-        rows.append(f"{label:<16}" + "".join(f"{n:>8,}{share:>7.1f} %" for n, share in cells))
-    return rows
-
-
-def _like_rows(counts: dict[str, dict[str, int]]) -> list[str]:
-    rows = [f"{'faces like one in':<18}" + "".join(f"{name or 'all':>10}" for name in counts)]
-    return rows + [
-        f"{name or 'all':<18}" + "".join(f"{n:>10,}" for n in row.values())
-        for name, row in counts.items()
-    ]

@@ -4,19 +4,26 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data.dataset import FaceDataset, targets_in_order
-from fer_zoo.evaluation.corruptions import CORRUPTIONS, PROTOCOL, SEVERITIES, choose_corruptions
-from fer_zoo.evaluation.evaluation import SPLIT_NOTES, evaluate, read_faces
+from fer_zoo.data.dataset import FaceDataset
+from fer_zoo.data.open_faces import open_faces
+from fer_zoo.evaluation.corruptions import (
+    CORRUPTIONS,
+    PROTOCOL,
+    SEVERITIES,
+    choose_corruptions,
+)
+from fer_zoo.evaluation.evaluation import Evaluation, evaluate
+from fer_zoo.evaluation.metrics import Figures
 from fer_zoo.evaluation.plots import save_corruptions
-from fer_zoo.inference.logits import load_model, predict_logits
+from fer_zoo.evaluation.report import heading, text_table
+from fer_zoo.inference.logits import ModelLike, load_model, predict_logits
 from fer_zoo.provenance import stamp
 
 
@@ -26,8 +33,9 @@ class Robustness:
 
     Args:
         model: Its name, folder or class.
-        split: ``"train"``, ``"val"`` or ``"test"``.
+        split: ``"train"``, ``"val"`` or ``"test"``; ``"all"`` of data without splits.
         source: Which data was found.
+        note: What must be known of figures on these faces; empty if there is nothing.
         n: Number of faces.
         seed: Start of the corruptions' random numbers.
         clean: Accuracy on the faces as they are, a share like all that follow.
@@ -38,11 +46,12 @@ class Robustness:
     model: str
     split: str
     source: str
+    note: str
     n: int
     seed: int
     clean: float
     accuracy: dict[str, list[float]]
-    provenance: dict[str, Any]
+    provenance: Figures
 
     @property
     def means(self) -> dict[str, float]:
@@ -64,23 +73,17 @@ class Robustness:
 
     def table(self) -> str:
         """Returns everything as text for people."""
-        heads = "".join(f"{severity:>8}" for severity in SEVERITIES)
-        lines = [
-            f"{self.model} on {self.split}, {self.source}",
-            f"({SPLIT_NOTES.get(self.split, 'a split of its own')})",
-            f"{PROTOCOL} (not those of ImageNet-C), seed {self.seed}",
-            "",
-            f"{'accuracy %, severity':<21}{heads}{'mean':>8}",
+        rows = [
+            [name, *(f"{100 * value:.2f}" for value in (*values, self.means[name]))]
+            for name, values in self.accuracy.items()
         ]
-        for name, values in self.accuracy.items():
-            cells = (*values, self.means[name])
-            lines.append(f"{name:<21}" + "".join(f"{100 * value:>8.2f}" for value in cells))
-        edge = 21 + 8 * len(SEVERITIES)
-        lines += [
-            f"{'mean':<{edge}}{100 * self.mean:>8.2f}",
-            f"{'clean faces':<{edge}}{100 * self.clean:>8.2f}",
-        ]
-        return "\n".join(lines)
+        gap = [""] * len(SEVERITIES)
+        rows.append(["mean", *gap, f"{100 * self.mean:.2f}"])
+        rows.append(["clean faces", *gap, f"{100 * self.clean:.2f}"])
+        heads = ["accuracy %, severity", *map(str, SEVERITIES), "mean"]
+        protocol = f"{PROTOCOL} (not those of ImageNet-C), seed {self.seed}"
+        what = heading(f"{self.model} on {self.split}, {self.source}", self.note)
+        return f"{what}\n{protocol}\n\n{text_table(heads, rows)}"
 
     def save(self, path: str | Path) -> None:
         """Writes everything as JSON.
@@ -104,7 +107,7 @@ class Robustness:
             "protocol": PROTOCOL,
             "model": self.model,
             "split": self.split,
-            "split_note": SPLIT_NOTES.get(self.split, ""),
+            "note": self.note,
             "data": self.source,
             "n": self.n,
             "seed": self.seed,
@@ -128,11 +131,12 @@ class Robustness:
 
 
 def evaluate_corruptions(
-    model: str | Path | nn.Module,
+    model: ModelLike,
     data: str | Path | FaceDataset,
     split: str = "val",
     *,
     corruptions: Sequence[str] = (),
+    clean: Evaluation | None = None,
     seed: int = 0,
     batch_size: int = 256,
     device: str | torch.device | None = None,
@@ -141,10 +145,11 @@ def evaluate_corruptions(
     """Evaluates a model on corrupted faces, once per corruption and severity.
 
     Args:
-        model: As of :func:`fer_zoo.evaluate`; several names with commas are an ensemble.
+        model: As of :func:`fer_zoo.evaluate`.
         data: As of :func:`fer_zoo.evaluate`.
         split: As of :func:`fer_zoo.evaluate`.
         corruptions: Names out of ``CORRUPTIONS``; without any, all.
+        clean: The model's evaluation on the same faces, where it is there already.
         seed: Start of the corruptions' random numbers.
         batch_size: Faces per forward pass.
         device: Where to compute; CUDA where there is one.
@@ -159,24 +164,25 @@ def evaluate_corruptions(
     """
     start = time.monotonic()
     chosen = choose_corruptions(corruptions)
-    ready, place = load_model(model, device)
-    labels = ready.label_names
-    faces = data if isinstance(data, FaceDataset) else read_faces(data, split, labels)
-    clean = evaluate(model, faces, split, batch_size=batch_size, device=device)
-    targets = torch.from_numpy(targets_in_order(faces, labels))
+    loaded = load_model(model, device)
+    faces = data if isinstance(data, FaceDataset) else open_faces(data, split, loaded.label_names)
+    if clean is None:
+        clean = evaluate(loaded, faces, split, batch_size=batch_size)
+    targets = torch.from_numpy(clean.targets)
     accuracy: dict[str, list[float]] = {name: [] for name in chosen}
     passes = [(name, severity) for name in chosen for severity in SEVERITIES]
     for name, severity in tqdm(passes, unit="pass", disable=None if progress else True):
-        spoilt = chosen[name](faces.images, severity, seed)
-        predicted = predict_logits(ready, spoilt, batch_size=batch_size).argmax(dim=1)
-        accuracy[name].append(float((predicted == targets).double().mean()))
+        corrupt = partial(chosen[name], severity=severity, seed=seed)
+        logits = predict_logits(loaded, faces.images, batch_size=batch_size, transform=corrupt)
+        accuracy[name].append(float((logits.argmax(dim=1) == targets).double().mean()))
     return Robustness(
         model=clean.model,
         split=clean.split,
         source=clean.source,
+        note=clean.note,
         n=len(targets),
         seed=seed,
         clean=clean.metrics["accuracy"],
         accuracy=accuracy,
-        provenance=clean.provenance | stamp(place, start),
+        provenance=clean.provenance | stamp(loaded.device, start),
     )

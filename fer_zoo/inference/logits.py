@@ -1,12 +1,11 @@
-"""Models made ready to use, the logits of many faces, and where weights come from."""
+"""Models made ready to use, and the logits of many faces."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +13,9 @@ from torch.func import functional_call
 
 from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
-from fer_zoo.models import Ensemble, create_model
+from fer_zoo.models import Ensemble, FaceModel, create_model
 from fer_zoo.models.ensemble import log_mean_probability
-from fer_zoo.models.weights import CONFIG_NAME, weights_record
+from fer_zoo.models.weights import weights_sha256
 from fer_zoo.preprocessing import Preprocessing, preprocessing_of
 
 
@@ -32,8 +31,12 @@ class Faces(Protocol):
         ...
 
 
-#: Changes a batch of faces (n, H, W), of which the first has the given index.
-Transform = Callable[[Tensor, int], Tensor]
+class Transform(Protocol):
+    """Whatever changes faces (n, H, W) before a model sees them."""
+
+    def __call__(self, faces: Tensor, *, first: int) -> Tensor:
+        """Returns the changed faces; ``first`` is the index of the first one."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class LoadedModel:
             have changed since they were loaded.
     """
 
-    module: nn.Module
+    module: FaceModel | Ensemble
     name: str
     device: torch.device
     label_names: tuple[str, ...]
@@ -84,7 +87,7 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
         place, name = choose_device(device), str(model)
         members = [part.strip() for part in name.split(",")]
         ensemble = len(members) > 1 and not Path(name).is_dir()
-        module = Ensemble(members) if ensemble else create_model(model, pretrained=True)
+        module = Ensemble(members) if ensemble else create_model(name, pretrained=True)
         module.eval().to(place)
     label_names = tuple(getattr(module, "label_names", ()))
     if not label_names or not getattr(module, "pretrained_cfg", None):
@@ -92,16 +95,17 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
             f"{type(module).__name__} has no label_names or no pretrained_cfg: make it with "
             "fer_zoo.create_model and num_classes > 0"
         )
-    sha256 = None if module is model else weights_of(module).get("sha256")
-    return LoadedModel(module, name, place, label_names, preprocessing_of(module), sha256)
+    sha256 = None if module is model else weights_sha256(module)
+    ready = cast("FaceModel | Ensemble", module)
+    return LoadedModel(ready, name, place, label_names, preprocessing_of(ready), sha256)
 
 
-def unchanged(faces: Tensor, first: int = 0) -> Tensor:
+def unchanged(faces: Tensor, *, first: int = 0) -> Tensor:
     """Returns the faces as they are."""
     return faces
 
 
-def mirror(faces: Tensor, first: int = 0) -> Tensor:
+def mirror(faces: Tensor, *, first: int = 0) -> Tensor:
     """Returns the mirror images of faces (n, H, W)."""
     return faces.flip(-1)
 
@@ -134,23 +138,21 @@ def predict_logits(
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
     loaded = load_model(model, device)
-    views = [transform, lambda faces, first: mirror(transform(faces, first))]
     if flip:
+        views = [transform, lambda faces, *, first: mirror(transform(faces, first=first))]
         return log_mean_probability(
             [predict_logits(loaded, images, batch_size=batch_size, transform=v) for v in views]
         )
     parts = [torch.empty(0, len(loaded.label_names))]
     with _in_eval_mode(loaded.module, loaded.device) as forward:
         for first in range(0, len(images), batch_size):
-            batch = transform(images[first : first + batch_size], first).to(loaded.device)
+            batch = transform(images[first : first + batch_size], first=first).to(loaded.device)
             parts.append(forward(loaded.preprocessing.tensor(batch)).float().cpu())
     return torch.cat(parts)
 
 
 @contextmanager
-def _in_eval_mode(
-    module: nn.Module, device: torch.device
-) -> Iterator[Callable[[Tensor], Tensor]]:
+def _in_eval_mode(module: nn.Module, device: torch.device) -> Iterator[Callable[[Tensor], Tensor]]:
     """Gives the forward pass of a module on a device; the module itself stays as it is."""
     modes = {part: part.training for part in module.modules()}
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
@@ -165,32 +167,3 @@ def _in_eval_mode(
     finally:
         for part, training in modes.items():
             part.training = training
-
-
-def weights_of(model: Any) -> dict[str, Any]:
-    """Returns what is on record of the weights that a model's pretrained_cfg names.
-
-    Args:
-        model: A model of fer_zoo.
-
-    Returns:
-        ``sha256``, ``recipe``, ``metrics``, ``temperature`` and ``training``, as far as known; of
-        an ensemble, a list of ``sha256``.
-    """
-    if isinstance(model, Ensemble):
-        return {"sha256": [weights_of(member).get("sha256") for member in model.members]}
-    file = model.pretrained_cfg.get("file")
-    if not file:
-        return {}
-    path = Path(file)
-    if not path.is_dir():
-        return weights_record(path.stem) or {}
-    config = json.loads((path / CONFIG_NAME).read_text())
-    known = {
-        key: config[key]
-        for key in ("recipe", "metrics", "temperature", "training")
-        if key in config
-    }
-    if "weights_sha256" in config:
-        known["sha256"] = config["weights_sha256"]
-    return known

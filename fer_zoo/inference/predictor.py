@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast, overload
 
 import numpy as np
 import torch
@@ -145,17 +145,18 @@ class Predictor(Generic[Found]):
             ImageError: If an image or a box cannot be used.
             ConfigError: If there is not one list of boxes per image.
         """
-        if not isinstance(images, (list, tuple)):
-            return self([images], None if boxes is None else [boxes])[0]
-        if boxes is not None and len(boxes) != len(images):
-            raise ConfigError(f"{len(boxes)} lists of boxes for {len(images)} images")
-        whole = boxes is None and self.detector is None
+        several = isinstance(images, (list, tuple))
+        sources = cast("Sequence[ImageLike]", images if several else [images])
+        lists = cast("Sequence[Boxes] | None", boxes if several or boxes is None else [boxes])
+        if lists is not None and len(lists) != len(sources):
+            raise ConfigError(f"{len(lists)} lists of boxes for {len(sources)} images")
         found: list[Prediction | list[Prediction]] = []
-        for result in self.stream(images, boxes):
+        for result in self.stream(sources, lists):
             if isinstance(result, FerZooError):
                 raise result
+            whole = boxes is None and self.detector is None
             found.append(result[0] if whole else result)
-        return found
+        return found if several else found[0]
 
     def stream(
         self, images: Iterable[ImageLike], boxes: Iterable[Boxes] | None = None

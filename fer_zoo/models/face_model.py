@@ -179,10 +179,11 @@ class FaceModel(nn.Module):
         taken, deepest = feature_take_indices(len(self.feature_info), indices)
         if deepest + 1 < len(self.stages):
             self.stages, prune_head = self.stages[: deepest + 1], True
-            self.num_features = self.head_hidden_size = self.feature_info[deepest]["num_chs"]
+            self.num_features = self.feature_info[deepest]["num_chs"]
         if prune_head:
             self.reset_classifier(0, "")
             self.head.hidden = nn.Sequential()
+            self.head_hidden_size = self.num_features
         return list(taken)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from fer_zoo.models.weights import weights_path
 
 
 def _cfg(**kwargs: Any) -> dict[str, Any]:
-    fixed = {"first_conv": "stem.stages.0.0.conv", "classifier": "head.fc", "pool_size": (6, 6)}
+    fixed = {"first_conv": "stem.stages.0.0.conv", "classifier": "head.fc"}
     return default_cfg(**fixed | kwargs)
 
 
 default_cfgs = generate_default_cfgs(
     {
         "fer_cnn_transformer.fer2013": _cfg(file=weights_path("fer_cnn_transformer.fer2013")),
-        "fer_cnn_transformer_224": _cfg(input_size=(1, 224, 224), pool_size=(7, 7)),
+        "fer_cnn_transformer_224": _cfg(input_size=(1, 224, 224)),
     }
 )
 

@@ -24,7 +24,7 @@ from fer_zoo.models.weights import weights_path
 
 
 def _cfg(**kwargs: Any) -> dict[str, Any]:
-    fixed = {"first_conv": "stem.conv1", "classifier": "head.fc", "pool_size": (6, 6)}
+    fixed = {"first_conv": "stem.conv1", "classifier": "head.fc"}
     return default_cfg(**fixed | {"paper_ids": "arXiv:2108.11116"} | kwargs)
 
 
@@ -32,8 +32,8 @@ default_cfgs = generate_default_cfgs(
     {
         "fer_transfer.fer2013": _cfg(file=weights_path("fer_transfer.fer2013")),
         "fer_transfer_concat.fer2013": _cfg(file=weights_path("fer_transfer_concat.fer2013")),
-        "fer_transfer_224": _cfg(input_size=(1, 224, 224), pool_size=(14, 14)),
-        "fer_transfer_concat_224": _cfg(input_size=(1, 224, 224), pool_size=(7, 7)),
+        "fer_transfer_224": _cfg(input_size=(1, 224, 224)),
+        "fer_transfer_concat_224": _cfg(input_size=(1, 224, 224)),
     }
 )
 

@@ -10,7 +10,7 @@ from fer_zoo.data import FER2013, FaceDataset, FERPlus
 from fer_zoo.errors import ConfigError
 from fer_zoo.training.checkpoint import CHECKPOINT_NAME, check_same_config, load_checkpoint
 from fer_zoo.training.config import TrainConfig
-from fer_zoo.training.distributed import world
+from fer_zoo.training.distributed import join_world
 from fer_zoo.training.initial_weights import architecture_of
 from fer_zoo.training.loop import Trainer, TrainResult
 from fer_zoo.training.recipes import load_config, recipe_of
@@ -70,16 +70,16 @@ def train(
     make_folder(folder)  # a folder that cannot be written shows now, not after an epoch
     clear_partials(folder)
     train_set, val_set = open_data(data, config)
-    with world(device) as processes:
-        trainer = Trainer(config, train_set, val_set, folder, processes, progress)
-        if checkpoint:
-            trainer.load_state_dict(checkpoint)
-            checkpoint.clear()  # the trainer has its own tensors
-        result = trainer.fit(time_limit)
-        if processes.is_main and trainer.records:
-            from fer_zoo.evaluation.plots import save_curves
+    world = join_world(device)
+    trainer = Trainer(config, train_set, val_set, folder, world, progress)
+    if checkpoint:
+        trainer.load_state_dict(checkpoint)
+        checkpoint.clear()  # the trainer has its own tensors
+    result = trainer.fit(time_limit)
+    if world.is_main and trainer.records:
+        from fer_zoo.evaluation.plots import save_curves
 
-            save_curves(folder / "curves.png", trainer.records)
+        save_curves(folder / "curves.png", trainer.records)
     return result
 
 

@@ -39,10 +39,11 @@ def test_cards_say_whose_labels_were_learnt(monkeypatch):
     generate = importlib.import_module("generate")
     result = generate.result_of("dacl.fer2013") | {"label_names": FERPLUS_LABELS}
     recipe = dataclasses.asdict(load_config("vgg_ferplus"))
-    of_ferplus = {"architecture": "fer_vgg", "tag": "ferplus", "recipe": recipe}
-    record = generate.weights_record("fer_dacl.fer2013") | of_ferplus
+    record = dataclasses.replace(
+        generate.record_of("dacl.fer2013"), architecture="fer_vgg", tag="ferplus", recipe=recipe
+    )
     monkeypatch.setattr(generate, "result_of", lambda name: result)
-    monkeypatch.setattr(generate, "weights_record", lambda name: record)
+    monkeypatch.setattr(generate, "record_of", lambda name: record)
     card = " ".join(generate.model_card("vgg.ferplus").split())
     assert 'fer_zoo.Predictor("vgg.ferplus")' in card
     assert "more than half of the FER+ votes agree (3,589)" in card
@@ -54,9 +55,10 @@ def test_cards_say_whose_labels_were_learnt(monkeypatch):
     figure = f"{100 * result['metrics']['accuracy']:.2f} % on PublicTest"
     assert len(after) == len(before) and figure in "".join(changed)
     for setting, known in [({"precision": "float32"}, True), ({"lr": 0.3}, False)]:
-        record["recipe"] = recipe | setting
+        record = dataclasses.replace(record, recipe=recipe | setting)
         assert ("--out runs/vgg_ferplus" in generate.model_card("vgg.ferplus")) is known
-    record["recipe"] = recipe | {"pretrained": "runs/my first"}  # the same recipe, begun elsewhere
+    begun = recipe | {"pretrained": "runs/my first"}  # the same recipe, begun elsewhere
+    record = dataclasses.replace(record, recipe=begun)
     command = "fer-zoo train vgg.ferplus --pretrained 'runs/my first' --data fer2013.csv"
     assert command in generate.model_card("vgg.ferplus")
 

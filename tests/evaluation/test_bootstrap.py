@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
-from fer_zoo.evaluation.bootstrap import bootstrap_totals, interval, metric_intervals
+from fer_zoo.evaluation.bootstrap import bootstrap_totals, metric_intervals, percentile_interval
 from fer_zoo.evaluation.metrics import classification_metrics
 
 NAMES = ("sad", "happy", "fear")
@@ -47,7 +47,7 @@ def test_each_figure_is_scikit_learns_on_every_resample(classified):
     found["fear"] = found["recall"]["fear"]
     for name, figure in wanted.items():
         values = np.array([figure(targets[i], p[i]) for i in resamples])
-        assert found[name] == pytest.approx(interval(values), abs=1e-9), name
+        assert found[name] == pytest.approx(percentile_interval(values), abs=1e-9), name
 
 
 def _few(columns, groups):
@@ -92,6 +92,6 @@ def test_coverage():
     for seed in range(200):
         right = (rng.random((100, 1)) < 0.7).astype(float)
         totals = bootstrap_totals(right, np.arange(100), resamples=300, seed=seed)
-        low, high = interval(totals[:, 0] / 100)
+        low, high = percentile_interval(totals[:, 0] / 100)
         held += low <= 0.7 <= high
     assert 180 <= held <= 199

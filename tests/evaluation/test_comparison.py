@@ -59,7 +59,7 @@ def test_counts_and_difference(tmp_path):
     low, high = result.interval
     assert -0.05 < low < result.difference < high < 0.2
     text = result.table()
-    assert "+5.71 points" in text and "PublicTest" in text and "only A 6, only B 2" in text
+    assert "+5.71 points" in text and "only A 6, only B 2" in text
     result.save(tmp_path / "new" / "comparison.json")
     saved = json.loads((tmp_path / "new" / "comparison.json").read_text())
     assert saved["counts"] == result.counts and saved["interval"] == [low, high]

@@ -20,24 +20,24 @@ def faces():
     return torch.from_numpy((128 + 45 * smooth / smooth.std()).clip(0, 255).astype(np.uint8))
 
 
-def distance(spoilt, faces):
-    return (spoilt.float() - faces.float()).abs().mean(dim=(1, 2))
+def distance(corrupted, faces):
+    return (corrupted.float() - faces.float()).abs().mean(dim=(1, 2))
 
 
 @each
 def test_faces_change_more_at_every_severity(faces, name):
     before = faces.clone()
-    spoilt = [CORRUPTIONS[name](faces, severity) for severity in SEVERITIES]
+    corrupted = [CORRUPTIONS[name](faces, severity) for severity in SEVERITIES]
     assert torch.equal(faces, before)
-    assert all(s.dtype == torch.uint8 and s.shape == faces.shape for s in spoilt)
-    distances = torch.stack([distance(s, faces) for s in spoilt])
+    assert all(s.dtype == torch.uint8 and s.shape == faces.shape for s in corrupted)
+    distances = torch.stack([distance(s, faces) for s in corrupted])
     assert distances[0].min() > 0
     assert (distances.mean(dim=1).diff() > 0).all()
     assert CORRUPTIONS[name](faces[:0], 1).shape == (0, 40, 48)
 
 
 @each
-def test_a_face_is_spoilt_the_same_in_any_batch(faces, name):
+def test_a_face_is_corrupted_the_same_in_any_batch(faces, name):
     corruption = CORRUPTIONS[name]
     whole = corruption(faces, 4, seed=3)
     assert torch.equal(whole, corruption(faces, 4, seed=3))
@@ -50,27 +50,27 @@ def test_a_face_is_spoilt_the_same_in_any_batch(faces, name):
 )
 def test_random_numbers_differ_by_seed_and_by_face(faces, name):
     corruption, alike = CORRUPTIONS[name], faces[:1].expand(12, -1, -1)
-    spoilt = corruption(alike, 3, seed=0)
-    assert len(spoilt.unique(dim=0)) > 1
-    assert not torch.equal(spoilt, corruption(alike, 3, seed=1))
+    corrupted = corruption(alike, 3, seed=0)
+    assert len(corrupted.unique(dim=0)) > 1
+    assert not torch.equal(corrupted, corruption(alike, 3, seed=1))
 
 
 def test_pillow_and_scipy_agree(faces):
     levels = {name: corruption.levels[1] for name, corruption in CORRUPTIONS.items()}
-    spoilt = {name: corruption(faces, 2).numpy() for name, corruption in CORRUPTIONS.items()}
+    corrupted = {name: corruption(faces, 2).numpy() for name, corruption in CORRUPTIONS.items()}
     for i, face in enumerate(faces.numpy()):
         image, file = Image.fromarray(face), io.BytesIO()
         image.save(file, "JPEG", quality=levels["jpeg"])
-        assert np.array_equal(spoilt["jpeg"][i], np.asarray(Image.open(file)))
+        assert np.array_equal(corrupted["jpeg"][i], np.asarray(Image.open(file)))
         contrast = ImageEnhance.Contrast(image).enhance(levels["contrast"])
-        assert np.array_equal(spoilt["contrast"][i], np.asarray(contrast))
+        assert np.array_equal(corrupted["contrast"][i], np.asarray(contrast))
         small = image.resize((22, 18), Image.BILINEAR).resize((48, 40), Image.BICUBIC)
-        assert np.array_equal(spoilt["downsampling"][i], np.asarray(small))
+        assert np.array_equal(corrupted["downsampling"][i], np.asarray(small))
         turned = [
             ndimage.rotate(face.astype(float), angle, reshape=False, order=1, mode="nearest")
             for angle in (-levels["rotation"], levels["rotation"])
         ]
-        assert min(np.abs(t - spoilt["rotation"][i]).max() for t in turned) <= 0.5
+        assert min(np.abs(t - corrupted["rotation"][i]).max() for t in turned) <= 0.5
 
 
 def test_noise_has_the_spread_that_its_level_says():
@@ -107,8 +107,8 @@ def test_blurs_spread_a_point_over_a_line_and_a_disc():
 def test_brightness_goes_both_ways_and_bars_are_black():
     gray = torch.full((40, 40, 50), 128, dtype=torch.uint8)
     assert CORRUPTIONS["brightness"](gray, 2).unique().tolist() == [78, 178]
-    for barred in CORRUPTIONS["occlusion"](gray, 5):
-        black = barred == 0
+    for occluded in CORRUPTIONS["occlusion"](gray, 5):
+        black = occluded == 0
         across = black.all(dim=1).sum() == 15 and black.sum() == 15 * 50
         upright = black.all(dim=0).sum() == 19 and black.sum() == 19 * 40
         assert across or upright

@@ -10,15 +10,17 @@ from PIL import Image
 from torch.nn.functional import nll_loss
 
 from fer_zoo.data import FaceDataset, FERPlus
-from fer_zoo.errors import ConfigError, DataError, DataNotFoundError, OutputError
+from fer_zoo.data.open_faces import open_faces
+from fer_zoo.errors import DataError, DataNotFoundError, OutputError
 from fer_zoo.evaluation.calibration import fit_temperature
-from fer_zoo.evaluation.evaluation import evaluate, read_faces
+from fer_zoo.evaluation.comparison import compare
+from fer_zoo.evaluation.evaluation import evaluate
 from fer_zoo.evaluation.plots import save_confusion, save_curves, save_reliability, save_roc
+from fer_zoo.evaluation.robustness import evaluate_corruptions
 from fer_zoo.hub import save_pretrained
 from fer_zoo.inference.logits import predict_logits
 from fer_zoo.labels import AFFECTNET_LABELS, FER2013_LABELS, FERPLUS_LABELS, label_indices
 from fer_zoo.models import create_model
-from fer_zoo.preprocessing import Preprocessing
 
 ORDER = (3, 0, 6, 5, 1, 2, 4)
 
@@ -35,30 +37,6 @@ def model():
     torch.manual_seed(0)
     model = create_model("resnet18", channels=(8, 8, 16, 16))
     return model
-
-
-def test_logits_are_the_models_in_eval_mode(model):
-    images = dataset().images
-    model.train()
-    found = predict_logits(model, images, batch_size=5)
-    assert model.training
-    with torch.no_grad():
-        expected = model.eval()(Preprocessing((48, 48), (0.5077,), (0.255,)).tensor(images))
-    assert found.dtype == torch.float32 and found.shape == (42, 7)
-    assert torch.allclose(found, expected, atol=1e-4)
-    assert expected.std(dim=0).min() > 0.01
-    assert torch.allclose(found, predict_logits(model, images, batch_size=256), atol=1e-4)
-    with pytest.raises(ConfigError, match="batch_size"):
-        predict_logits(model, images, batch_size=0)
-
-
-def test_flip_averages_probabilities_of_both_views(model):
-    images = dataset().images
-    mean = sum(predict_logits(model, v).softmax(1) for v in (images, images.flip(2))) / 2
-    found = predict_logits(model, images, flip=True)
-    assert torch.allclose(found.exp(), mean, atol=1e-6)
-    assert not torch.allclose(found.exp(), predict_logits(model, images).softmax(1), atol=1e-3)
-    assert torch.allclose(found, predict_logits(model, images.flip(2), flip=True), atol=1e-5)
 
 
 def test_evaluate_reports_both_apart(model):
@@ -107,7 +85,7 @@ def test_one_hot_targets_count_and_soft_ones_do_not(model):
 
 def test_a_run_folder_with_its_provenance(model, tmp_path):
     save_pretrained(model, tmp_path / "run", {"recipe": {"lr": 0.1}})
-    result = evaluate(tmp_path / "run", dataset(split="val"))
+    result = evaluate(tmp_path / "run", dataset(split="val", note="it chose the epoch"))
     assert result.metrics == evaluate(model, dataset()).metrics
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert result.provenance["weights_sha256"] == config["weights_sha256"]
@@ -115,7 +93,7 @@ def test_a_run_folder_with_its_provenance(model, tmp_path):
     result.save(tmp_path / "new" / "metrics.json")
     saved = json.loads((tmp_path / "new" / "metrics.json").read_text())
     assert saved["metrics"] == result.metrics and saved["split"] == "val"
-    assert "PublicTest" in saved["split_note"] and "chose" in saved["split_note"]
+    assert saved["note"] == "it chose the epoch"
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["metrics.json"]
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
@@ -124,7 +102,7 @@ def test_a_run_folder_with_its_provenance(model, tmp_path):
 
 def test_the_table_shows_every_figure(model):
     targets = torch.arange(42) % 6  # no neutral face
-    result = evaluate(model, dataset(targets=targets, split="val"), flip=True)
+    result = evaluate(model, dataset(targets=targets, note="a note"), flip=True)
     text = result.table()
     m = result.metrics
     for value in (m["accuracy"], m["balanced_accuracy"], m["f1_macro"], m["precision_weighted"]):
@@ -133,13 +111,13 @@ def test_the_table_shows_every_figure(model):
         assert f"{value:.4f}" in text
     for name in FER2013_LABELS:
         assert f"\n{name}" in text
-    assert "PublicTest" in text and "note: no ROC AUC for neutral" in text
+    assert text.splitlines()[1] == "(a note)" and "note: no ROC AUC for neutral" in text
     assert max(len(line) for line in text.splitlines()) <= 100
     row = [line.split() for line in text.splitlines() if line.startswith("happy")]
     assert row[1] == ["happy", *map(str, m["confusion"][3])]
 
 
-def test_evidence_beside_the_figures(model, monkeypatch):
+def test_checks_of_the_figures(model, monkeypatch):
     votes = torch.zeros(42, 10, dtype=torch.uint8)
     codes = [4, 5, 6, 1, 3, 2, 0]  # each class's column in FER+
     votes[torch.arange(42), torch.tensor(codes)[torch.arange(42) % 7]] = 8
@@ -163,26 +141,48 @@ def test_evidence_beside_the_figures(model, monkeypatch):
     assert plain.leak_free is plain.ferplus is plain.calibrated is None
 
 
+def test_only_the_data_set_says_what_its_figures_mean(model):
+    for split in ("", "train", "val", "test"):
+        result = evaluate(model, dataset(split=split))
+        assert result.split == (split or "all") and result.note == ""
+        assert "Test" not in result.table() and "(" not in result.table().splitlines()[1]
+
+
+def test_no_faces_are_an_error(model):
+    empty = dataset(n=0, source="an empty folder")
+    for use in (evaluate, evaluate_corruptions):
+        with pytest.raises(DataError, match="no faces to evaluate in an empty folder"):
+            use(model, empty)
+    with pytest.raises(DataError, match="no faces"):
+        compare(model, model, empty)
+
+
+@pytest.mark.parametrize("code", range(7))
+@pytest.mark.parametrize("n", [1, 42])
+def test_faces_of_one_class_have_figures(model, code, n):
+    result = evaluate(model, dataset(n, targets=torch.full((n,), code)))
+    m, name = result.metrics, FER2013_LABELS[code]
+    assert m["accuracy"] == m["balanced_accuracy"] == m["per_class"][name]["recall"]
+    assert (
+        m["roc_auc_macro"] is None
+        and f"no ROC AUC for {', '.join(FER2013_LABELS)}" in m["notes"][0]
+    )
+    assert list(result.intervals["recall"]) == [name]
+    assert name in result.table()
+
+
 def test_faces_come_with_votes_where_there_are_any(synthetic_layouts, tmp_path):
     with_votes = Path(synthetic_layouts["csv"])
-    assert read_faces(with_votes, "val").votes is not None
+    assert open_faces(with_votes, "val").votes is not None
     shutil.copy(next(with_votes.glob("fer2013.csv")), tmp_path)
-    assert read_faces(tmp_path, "val").votes is None
-
-
-def test_a_module_keeps_its_modes():
-    model = create_model("vgg_small").train()
-    model.stages[0].eval()
-    before = [module.training for module in model.modules()]
-    evaluate(model, dataset())
-    assert [module.training for module in model.modules()] == before
+    assert open_faces(tmp_path, "val").votes is None
 
 
 def test_votes_that_cannot_be_read_are_told(synthetic_layouts, tmp_path):
     shutil.copytree(synthetic_layouts["csv"], tmp_path / "data")
     (tmp_path / "data" / "fer2013new.csv").write_text("Usage\nTraining\n")
     with pytest.warns(UserWarning, match="votes are left out: .*fer2013new"):
-        assert read_faces(tmp_path / "data", "val").votes is None
+        assert open_faces(tmp_path / "data", "val").votes is None
 
 
 def test_a_model_of_ferplus_is_measured_by_the_majority(synthetic_layouts, synthetic_root):

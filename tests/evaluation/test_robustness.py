@@ -26,7 +26,9 @@ def faces():
 
 @pytest.fixture(scope="module")
 def few(faces):
-    return FaceDataset(faces.images[:7], faces.targets[:7], FER2013_LABELS, split="val")
+    return FaceDataset(
+        faces.images[:7], faces.targets[:7], FER2013_LABELS, split="val", note="a note"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def test_an_ensemble_with_its_table_record_and_plot(model, few, tmp_path):
     alone = evaluate_corruptions(model, few, corruptions=["jpeg"])
     assert (found.clean, found.accuracy) == (alone.clean, alone.accuracy)  # twice the same model
     text = found.table()
-    assert "fer_zoo corruptions v1" in text and "PublicTest" in text
+    assert "fer_zoo corruptions v1" in text and "\n(a note)\n" in text
     row = next(line for line in text.splitlines() if line.startswith("jpeg"))
     expected = [*found.accuracy["jpeg"], found.means["jpeg"]]
     assert [float(cell) for cell in row.split()[1:]] == [round(100 * v, 2) for v in expected]
@@ -82,7 +84,9 @@ def test_an_ensemble_with_its_table_record_and_plot(model, few, tmp_path):
     assert saved["protocol"] == "fer_zoo corruptions v1" and saved["seed"] == 0
     assert saved["corruptions"]["jpeg"]["accuracy"] == found.accuracy["jpeg"]
     assert saved["corruptions"]["jpeg"]["levels"] == list(CORRUPTIONS["jpeg"].levels)
-    assert saved["mean"] == found.mean and saved["clean"] == found.clean
+    assert (
+        saved["note"] == "a note" and saved["mean"] == found.mean and saved["clean"] == found.clean
+    )
     assert saved["provenance"]["weights_sha256"]
 
     found.save_plot(tmp_path / "one.png")

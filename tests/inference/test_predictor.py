@@ -139,7 +139,7 @@ def test_given_boxes(predictor):
     assert [len(found) for found in nested] == [1, 0]
     with pytest.raises(ConfigError, match="1 lists of boxes for 2"):
         predictor([canvas, canvas], boxes=[boxes])
-    with pytest.raises(ConfigError, match="one list for each image"):
+    with pytest.raises(ConfigError, match="a list of boxes for each image, and"):
         list(predictor.stream([canvas, canvas], boxes=[boxes]))
     with pytest.raises(ImageError, match="a list of boxes for each image"):
         predictor(canvas, boxes=boxes[0])

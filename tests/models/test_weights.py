@@ -8,7 +8,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import TINY, same, tiny
+from tiny import TINY, file_sha256, same, tiny
 
 import fer_zoo
 from fer_zoo.errors import UnknownModelError, WeightsError
@@ -31,7 +31,7 @@ def rewrite(run, change, keep_hash=False):
     change(tensors)
     save_file(tensors, path)
     if not keep_hash:
-        set_config(run, weights_sha256=fer_zoo.models.weights.file_sha256(path))
+        set_config(run, weights_sha256=file_sha256(path))
 
 
 def set_config(run, **changes):

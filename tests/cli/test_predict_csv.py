@@ -1,0 +1,75 @@
+import csv
+import io
+
+import pytest
+
+from fer_zoo.cli import main
+from fer_zoo.cli._csv import open_csv
+from fer_zoo.errors import OutputError
+from fer_zoo.inference.predictor import Prediction, Predictor
+from fer_zoo.labels import FER2013_LABELS
+
+
+def test_predict_writes_a_csv_and_continues_it(album, run_folder, tmp_path, capsys):
+    table = tmp_path / "new" / "faces.csv"
+    command = ["predict", "--model", run_folder, str(album), "--csv", str(table)]
+    command += ["--batch-size", "1"]  # in other company a face rounds otherwise
+    assert main(command) == 1
+    assert "deep/bad.png" in capsys.readouterr().err
+    whole = table.read_text()
+    rows = list(csv.DictReader(io.StringIO(whole)))
+    assert len(rows) == 5 and {row["label"] for row in rows} <= set(FER2013_LABELS)
+    assert main(command) == 2  # it is not overwritten
+    assert "--resume" in capsys.readouterr().err and table.read_text() == whole
+    for cut in (0, 9, len(whole.splitlines()[0]) + 1, len(whole) // 2, len(whole) - 1, len(whole)):
+        table.write_text(whole[:cut])
+        assert main([*command, "--resume"]) == 1
+        assert table.read_text() == whole
+        assert "deep/bad.png" in capsys.readouterr().err  # what failed is tried again
+    table.unlink()
+    assert main([*command, "--resume"]) == 1 and table.read_text() == whole
+    assert [p.name for p in table.parent.iterdir()] == ["faces.csv"]
+
+
+def test_what_is_done_is_not_predicted_again(album, run_folder, tmp_path, monkeypatch, capsys):
+    table = tmp_path / "faces.csv"
+    command = ["predict", "--model", run_folder, str(album), "--csv", str(table)]
+    (album / "deep" / "bad.png").unlink()
+    main(command)
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[:3]))
+    seen, stream = [], Predictor.stream
+
+    def watch(self, images):
+        seen.extend(images)
+        yield from stream(self, seen)
+
+    monkeypatch.setattr(Predictor, "stream", watch)
+    assert main([*command, "--resume"]) == 0
+    assert seen == [line.split(",")[0] for line in lines[3:]]
+    assert table.read_text() == "".join(lines)
+
+
+def test_a_photograph_that_may_lack_faces_is_done_again(tmp_path):
+    table, names = tmp_path / "faces.csv", ("a", "b")
+    one, two = (Prediction("a", 0.9, {"a": 0.9, "b": 0.1}, (n, 2, 3, 4)) for n in (1, 2))
+    opened, done = open_csv(table, names, False)
+    assert done == set()
+    for path, faces in (("x\n,1", [one, two]), ("none", []), ("y", [one, two])):
+        opened.show(path, faces)
+    opened.close()
+    whole = table.read_text()
+    opened, done = open_csv(table, names, True)
+    assert done == {"x\n,1", "none"}
+    opened.show("y", [one, two])
+    opened.close()
+    assert table.read_text() == whole
+
+
+@pytest.mark.parametrize("content", ["my notes\n", "path,label\n1,2\n", "path,label,x,y\n", "x"])
+def test_a_file_of_other_columns_is_not_continued(tmp_path, content):
+    table = tmp_path / "faces.csv"
+    table.write_text(content)
+    with pytest.raises(OutputError, match="not those of these labels"):
+        open_csv(table, FER2013_LABELS, True)
+    assert table.read_text() == content

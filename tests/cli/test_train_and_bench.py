@@ -1,0 +1,27 @@
+import json
+
+import pytest
+import torch
+
+from fer_zoo.cli import main
+
+
+def test_bench(capsys):
+    ballast = torch.ones(2**29)  # the memory of this process is not the models'
+    options = ["--batch-size", "4", "--img-size", "32", "--steps", "1"]
+    assert main(["bench", "vgg_small", "vgg.ferplus", *options, "--json"]) == 0
+    small, large = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [small["model"], large["model"]] == ["vgg_small", "vgg.ferplus"]
+    assert small["train_images_per_second"] > 0
+    assert 100 < small["peak_memory_mib"] < large["peak_memory_mib"] < ballast.nbytes / 2**20
+    assert main(["bench", "vgg_small", "--steps", "0"]) == 2
+    assert "steps is 0" in capsys.readouterr().err
+    assert main(["bench", "vgg_small", "--device", "gpu"]) == 2
+    assert "no device 'gpu'" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
+def test_a_time_limit_before_the_first_epoch(synthetic_root, tmp_path, capsys):
+    argv = ["train", "vgg_small", "--data", str(synthetic_root), "--out", str(tmp_path / "run")]
+    assert main([*argv, "--batch-size", "4", "--ferplus-weight", "0", "--time-limit", "0"]) == 0
+    assert "no epoch was finished" in capsys.readouterr().out
