@@ -357,8 +357,8 @@ def evidence_lines(record: WeightsRecord, result: dict[str, Any]) -> list[str]:
         f"- Accuracy without the faces that are in several splits: {percent(part['metrics'])} %",
         f"  ({spread(part['intervals']['accuracy'])}) on {part['metrics']['n']:,} faces.",
         f"- FER+: accuracy {percent(people)} % against the majority of its ten votes",
-        f"  ({people['n_majority']:,} faces with a majority for one of these classes); KL divergence",
-        f"  from the votes {people['kl']:.4f} nats ({people['n']:,} faces).",
+        f"  ({people['n_majority']:,} faces with a majority for one of these classes); KL",
+        f"  divergence from the votes {people['kl']:.4f} nats ({people['n']:,} faces).",
     ]
 
 
@@ -370,13 +370,15 @@ def run_lines(run: WeightsRecord) -> list[str]:
     later = []
     if n := training.get("norm_faces_afterwards"):
         later += [
-            f"The batch norm statistics were estimated after the run, on {n} training faces without",
-            "augmentation; the epoch was chosen before. In training, `batch_norm_faces` does this.",
+            f"The batch norm statistics were estimated after the run, on {n} training faces",
+            "without augmentation; the epoch was chosen before. In training, `batch_norm_faces`",
+            "does this.",
         ]
     if share := training.get("keep_start_afterwards"):
         later += [
-            f"The weights are interpolated with the initial weights, which have a share of {share},",
-            "after the run; the epoch was chosen before. In training, `pretrained_share` does this.",
+            "The weights were interpolated after the run with the initial weights, which have a",
+            f"share of {share}; the epoch was chosen before. In training, `pretrained_share` does",
+            "this.",
         ]
     return [
         f"Best epoch {training['epochs']} of {recipe['epochs']}, after "

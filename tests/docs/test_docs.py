@@ -3,8 +3,6 @@
 import dataclasses
 import importlib
 import re
-import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,24 +17,29 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="no docs beside the tests")
 
 
-def test_generated_parts_are_up_to_date():
-    command = [sys.executable, str(ROOT / "docs" / "tools" / "generate.py"), "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.fixture(scope="module")
+def generate():
+    """The module docs/tools/generate.py."""
+    tools = str(ROOT / "docs" / "tools")
+    sys.path.insert(0, tools)
+    yield importlib.import_module("generate")
+    sys.path.remove(tools)
 
 
-def test_generated_parts_hold_tables(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs" / "tools"))
-    for page in runpy.run_path(str(ROOT / "docs" / "tools" / "generate.py"))["PAGES"]:
+def test_generated_parts_are_up_to_date(generate, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["generate.py", "--check"])
+    assert generate.main() == 0, capsys.readouterr().out
+
+
+def test_generated_parts_hold_tables(generate):
+    for page in generate.PAGES:
         text = (ROOT / page).read_text()
         found = re.findall(r"<!-- generated: .*? -->\n(.*?)<!-- end -->", text, re.DOTALL)
         expected = ("`dacl`", "dacl_224", "| fer_zoo's |")
         assert found and all(any(text in block for text in expected) for block in found), page
 
 
-def test_cards_say_whose_labels_were_learnt(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs" / "tools"))
-    generate = importlib.import_module("generate")
+def test_cards_say_whose_labels_were_learnt(generate, monkeypatch):
     result = generate.result_of("dacl.fer2013") | {"label_names": FERPLUS_LABELS}
     recipe = dataclasses.asdict(load_config("vgg_ferplus"))
     record = dataclasses.replace(
@@ -63,9 +66,7 @@ def test_cards_say_whose_labels_were_learnt(monkeypatch):
     assert command in generate.model_card("vgg.ferplus")
 
 
-def test_cards_say_what_training_started_from_and_who_taught(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs" / "tools"))
-    generate = importlib.import_module("generate")
+def test_cards_say_what_training_started_from_and_who_taught(generate):
     begun = generate.begun
     assert begun({}) == "From scratch"
     assert "weights of `vgg`" in begun({"pretrained": "vgg"})
