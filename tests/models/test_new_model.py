@@ -79,7 +79,7 @@ CONTRACT = ("test_models.py", "test_features.py", "test_trainable.py", "test_exp
 
 def test_the_contract_holds_for_a_new_model(toy):
     files = [f"tests/models/{file}" for file in CONTRACT]
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, "-p", "fer_toy", "-k", "toy", *files],
         cwd=ROOT, env=toy, capture_output=True, text=True, timeout=600,
