@@ -13,8 +13,8 @@ POOLS = ("avg", "max", "token", "")
 class ClassifierHead(nn.Module):
     """Pools a map or tokens, then hidden layers, if any, and a linear classifier.
 
-    The heads of AlexNet and VGG (hidden layers on a pooled grid), of ResNet (global pool) and of
-    ViT (class token) in one. Maps are pooled to ``grid`` adaptively, so that any input size fits.
+    One class has the heads of AlexNet and VGG (hidden layers on a pooled grid), of ResNet (global
+    pool) and of ViT (class token). A map is pooled to ``grid`` adaptively: any input size fits.
 
     Args:
         in_features: Channels C of the map, or width D of a token.

@@ -62,20 +62,18 @@ class Ensemble(FaceModel):
             m if isinstance(m, nn.Module) else create_model(m, pretrained=True) for m in members
         )
         first: Any = self.members[0]
-        self.label_names = first.label_names
-        self.num_classes, self.in_chans = (
-            len(self.label_names),
-            first.pretrained_cfg["input_size"][0],
-        )
+        self.label_names = tuple(getattr(first, "label_names", ()))
+        self.num_classes = len(self.label_names)
         self.num_features, self.head_hidden_size, self.feature_info = 0, 0, []
         self.orders = [self._order(member, i) for i, member in enumerate(self.members)]
         self.pretrained_cfg = {
             key: first.pretrained_cfg.get(key) for key in (*_INPUT, "crop_pct", "crop_mode")
         }
+        self.in_chans = self.pretrained_cfg["input_size"][0]
 
     def _order(self, member: Any, i: int) -> list[int]:
         """Returns where a member has each of the ensemble's classes."""
-        names = member.label_names
+        names = tuple(getattr(member, "label_names", ()))
         try:
             order = label_order(self.label_names, names)
         except ValueError as error:

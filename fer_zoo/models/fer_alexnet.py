@@ -31,10 +31,11 @@ default_cfgs = generate_default_cfgs(
 class AlexNet(FaceModel):
     """Five convolutions, three of them followed by a max-pool, and three linear layers.
 
-    The single-stream form (Krizhevsky 2014, arXiv:1404.5997). Its 11x11 stem of stride 4 needs 63
-    pixels. For small faces the stem has a 5x5 kernel and stride 2, the pools keep the border, each
-    convolution has batch normalisation (without it the model learns little on small faces), and
-    the linear layers are narrower. ``small_stem=False`` gives the original geometry without norms.
+    This is the single-stream form (Krizhevsky 2014, arXiv:1404.5997). Its 11x11 stem of stride 4
+    needs 63 pixels. For small faces the stem has a 5x5 kernel and stride 2, the pools keep the
+    border, each convolution has batch normalisation (without it the model learns little on small
+    faces), and the linear layers are narrower. ``small_stem=False`` gives the original geometry
+    without norms.
 
     Args:
         num_classes: Logits; 0 gives features.

@@ -35,8 +35,9 @@ default_cfgs = generate_default_cfgs(
 class VGG(FaceModel):
     """Four stages of two 3x3 convolutions and a max-pool, then three linear layers.
 
-    The report's VGGNet. Unlike VGG-16 (arXiv:1409.1556) it has four stages of two convolutions each
-    and batch normalisation, and pools the last map adaptively before it is flattened.
+    This is the report's VGGNet. Unlike VGG-16 (arXiv:1409.1556) it has four stages of two
+    convolutions each and batch normalisation, and pools the last map adaptively before it is
+    flattened.
 
     Args:
         num_classes: Logits; 0 gives features.

@@ -98,6 +98,7 @@ def test_reset_classifier(name):
     assert model.num_classes == 3 and model(x).shape == (2, 3)
     assert model.label_names == ("class_0", "class_1", "class_2") and model.temperature == 1
     assert model.get_classifier().weight.dtype == torch.float64
+    assert not model.get_classifier().training
     assert torch.equal(model.forward_head(features, pre_logits=True), pooled)
     model.reset_classifier(7)  # as many classes as before, but not the same
     assert model.label_names[0] == "class_0"
