@@ -26,7 +26,7 @@ from fer_zoo.evaluation.report import audit_table
 from fer_zoo.provenance import stamp
 
 _ON_SHEET = 100  # faces on a contact sheet
-_AT_ONCE = 1024  # faces read at once
+_AT_ONCE = 256  # faces read at once
 
 
 def face_record(faces: FaceDataset, index: int) -> dict[str, Any]:
