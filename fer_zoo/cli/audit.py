@@ -46,16 +46,19 @@ def run(args: argparse.Namespace) -> int:
     """Prints what was found and writes what was asked for."""
     from fer_zoo.audit.data_audit import audit
     from fer_zoo.audit.label_noise import find_label_noise
-    from fer_zoo.data.open_faces import choose_split, read_splits
+    from fer_zoo.data import open_data
+    from fer_zoo.errors import SplitNotFoundError
 
-    splits = read_splits(args.data)
+    splits = open_data(args.data, votes="none", on_error="skip")
     noise = None
     if args.label_noise:
-        faces = choose_split(splits, args.split)
+        faces = splits.get(args.split, splits.get(""))  # folders without splits are one
+        if faces is None:
+            raise SplitNotFoundError(f"no split {args.split!r}; there are {', '.join(splits)}")
         noise = find_label_noise(
             faces, args.label_noise, batch_size=args.batch_size, device=args.device
         )
-    found = audit(splits, threshold=args.threshold)
+    found = audit(tuple(splits.values()), threshold=args.threshold)
     print(found.table(), flush=True)
     if noise:
         print(f"\n{noise.table()}", flush=True)

@@ -9,7 +9,7 @@ from conftest import write_csv, write_folders
 from PIL import Image
 
 from fer_zoo.audit.data_audit import audit, face_name
-from fer_zoo.data.open_faces import read_splits
+from fer_zoo.data import open_data
 from fer_zoo.errors import ConfigError, OutputError
 
 
@@ -119,7 +119,7 @@ def test_sheets_show_pairs_across_splits_first_and_whole_groups(found, tmp_path,
     ]
     assert np.array_equal(images[0], images[1]) and np.array_equal(images[2], images[3])
     assert "4 of 4 faces" in title
-    monkeypatch.setattr("fer_zoo.audit.data_audit._ON_SHEET", 3)
+    monkeypatch.setattr("fer_zoo.audit.data_audit.FACES_PER_SHEET", 3)
     found.save_sheets(tmp_path)
     assert len(drawn["conflicts.png"][0]) == 2 and "2 of 4 faces" in drawn["conflicts.png"][2]
 
@@ -167,7 +167,7 @@ def test_a_wrong_threshold_is_told(synthetic_root):
 
 
 def test_the_real_faults(real_data_root):
-    splits = read_splits(real_data_root)
+    splits = tuple(open_data(real_data_root).values())
     whole = len(splits) == 3
     s = audit(splits).summary
     train, val = s["splits"]["train"], s["splits"]["val"]
