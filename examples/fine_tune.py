@@ -1,8 +1,8 @@
 """Fine-tunes a pretrained model on your own faces, with your own classes.
 
-The images lie in ``FACES/train/<class>/*`` and ``FACES/val/<class>/*``: faces, cut out, of any size
-and format. The classifier is new; the body starts from the weights and learns more slowly the
-further it is from the classifier.
+The images are in ``FACES/train/<class>/*`` and ``FACES/val/<class>/*``: cropped faces of any size
+and format. The classifier is new. The body has pretrained weights; the learning rate falls with
+each layer below the classifier.
 
     python examples/fine_tune.py FACES runs/mine --epochs 10
 """
@@ -14,13 +14,13 @@ import fer_zoo
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Trains the classifier and the body, or the classifier alone."""
+    """Trains the classifier and the body, or the classifier only."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("faces", help="folder with train/<class>/ and val/<class>/")
     parser.add_argument("out", help="folder of the run")
-    parser.add_argument("--pretrained", default="dacl", help="weights to start from (dacl)")
+    parser.add_argument("--pretrained", default="dacl", help="initial weights (dacl)")
     parser.add_argument("--epochs", type=int, default=10, help="passes over the faces (10)")
-    parser.add_argument("--freeze", action="store_true", help="train the classifier alone")
+    parser.add_argument("--freeze", action="store_true", help="train the classifier only")
     args = parser.parse_args(argv)
 
     train_set = fer_zoo.FaceFolder(args.faces, "train")

@@ -1,6 +1,6 @@
 """Trains a model on FER-2013 from Python, then evaluates and uses what it wrote.
 
-The recipe named like the model decides; keyword arguments of ``fer_zoo.train`` override it.
+The settings are those of the model's recipe; keyword arguments of ``fer_zoo.train`` override them.
 
     python examples/train.py DATA runs/dacl --model dacl --epochs 40
 """
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="dacl", help="model name (dacl)")
     parser.add_argument("--epochs", type=int, help="by default the recipe's")
     parser.add_argument("--batch-size", type=int, help="by default the recipe's")
-    parser.add_argument("--resume", action="store_true", help="go on where the run stopped")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
     args = parser.parse_args(argv)
 
     run = fer_zoo.train(
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     print(f"best epoch: {run.best_epoch + 1}")
 
-    # the folder stands wherever a name does
+    # functions that take the name of a model take the folder too
     print(fer_zoo.evaluate(run.folder, args.data, "val", flip=True).table())
     faces = fer_zoo.FER2013(args.data, "val")
     face, target = faces[0]

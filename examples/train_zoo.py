@@ -1,10 +1,10 @@
 """Trains every model that has a recipe, one after the other.
 
-Each run is a folder named like its recipe. Stopped at any moment, the same command goes on where it
-was, and skips what is finished. Recipes called NAME_first come before all others, and NAME_second
-next: each cycle goes on from the one before it, and the transformers and DACL take their stem from
-resnet18_first's; vgg_ferplus goes on from vgg. Where such a run is not there, with --only, they
-start from the weights in the package.
+Each run is a folder with the name of its recipe. The same command continues after an interruption
+and skips finished runs. Recipes called NAME_first are trained first, then NAME_second, then the
+others: the weights of each cycle are the initial weights of the next. The transformers and DACL
+take their stem from resnet18_first, and vgg_ferplus starts from vgg. With --only, where such a run
+is missing, the initial weights are those in the package.
 
     python examples/train_zoo.py DATA runs --time-limit 120
 """
@@ -17,16 +17,16 @@ from pathlib import Path
 import fer_zoo
 from fer_zoo.training import list_recipes, load_config
 
-CYCLES = ("_first", "_second")  # what recipes before the last of a model end with
+CYCLES = ("_first", "_second")  # suffixes of the recipes before the last one of a model
 
 
 def cycle(recipe: str) -> int:
-    """Returns how many cycles come before a recipe's."""
+    """Returns the number of cycles before a recipe's."""
     return next((i for i, end in enumerate(CYCLES) if recipe.endswith(end)), len(CYCLES))
 
 
-def starts(recipe: str, out: Path) -> dict[str, str]:
-    """Returns the settings that let a recipe go on from runs that lie beside its own."""
+def initial_weights(recipe: str, out: Path) -> dict[str, str]:
+    """Returns the settings that take a recipe's initial weights from the runs beside its own."""
     config = load_config(recipe)
     earlier = [f"{config.pretrained}{end}" for end in reversed(CYCLES[: cycle(recipe)])]
     own = config.pretrained == config.model  # not the finished weights of another recipe
@@ -43,14 +43,16 @@ def starts(recipe: str, out: Path) -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Trains, and says what each model reached."""
+    """Trains, and prints the accuracy of each model."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", help="FER-2013: fer2013.csv, emotion folders, a zip or an npz")
     parser.add_argument("out", type=Path, help="folder of the runs")
     parser.add_argument("--only", nargs="+", choices=list_recipes(), help="these recipes")
     parser.add_argument("--epochs", type=int, help="by default the recipe's")
     parser.add_argument("--batch-size", type=int, help="by default the recipe's")
-    parser.add_argument("--time-limit", type=float, metavar="MIN", help="minutes for all of it")
+    parser.add_argument(
+        "--time-limit", type=float, metavar="MIN", help="minutes for all runs together"
+    )
     args = parser.parse_args(argv)
 
     recipes = sorted(args.only or list_recipes(), key=cycle)
@@ -66,12 +68,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             progress=True,
             epochs=args.epochs,
             batch_size=args.batch_size,
-            **starts(recipe, args.out),
+            **initial_weights(recipe, args.out),
         )
         if not run.finished:
-            print(f"{recipe}: the time is up; run the same command again to go on")
+            print(f"{recipe}: the time is up; run the same command again to continue")
             return
-        print(f"{recipe}: {100 * run.accuracy:.2f} % on val, which also chose the epoch")
+        print(f"{recipe}: {100 * run.accuracy:.2f} % on val, which chose the epoch")
 
 
 if __name__ == "__main__":

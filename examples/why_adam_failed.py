@@ -1,11 +1,11 @@
 """Shows why the report's TransFER stayed at chance under Adam, one change at a time.
 
-Under Adam Lee's TransFER named 25 % of the faces right, the share of the largest class. Here our
-version of it, with a trained ResNet-18 stem as there, is trained briefly with the report's choices
-(post-norm, no warm-up, a large encoder, MAD element by element without rescaling) and with those of
-fer_zoo; then each choice is switched by itself, from either side. Faces are 32x32, batches 32 as in
-the report; its encoder has 2048 x 8, this one 768 x 8. Both sides use PyTorch's own encoder layers,
-so that their initialisation is the same. Stopped and started again, it goes on where it was.
+With Adam, Lee's TransFER named 25 % of the faces correctly, the share of the largest class. This
+script trains our version, with a trained ResNet-18 stem as in the report, for a few steps: with the
+report's choices (post-norm, no warm-up, a large encoder, MAD by element without rescaling), with
+those of fer_zoo, and with one choice changed from either side. Faces are 32x32 and batches have 32,
+as in the report; its encoder is 2048 x 8, this one 768 x 8. Both sides use PyTorch's encoder
+layers, so that the initialisation is the same. The same command continues after an interruption.
 
     python examples/why_adam_failed.py fer2013.csv out --steps 200
 """
@@ -29,14 +29,14 @@ from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.provenance import describe_hardware
 from fer_zoo.training import load_config
-from fer_zoo.training.initial_weights import starting_model
+from fer_zoo.training.initial_weights import create_initial_model
 
 SIDE, BATCH = 32, 32
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What may have been at fault."""
+    """The choices that may be at fault."""
 
     pre_norm: bool = True
     warm_up: bool = True
@@ -72,7 +72,7 @@ def build(setting: Setting) -> nn.Module:
     """Returns the model of a setting: its stem is trained, the rest is not."""
     args = {"img_size": SIDE, **setting.size}
     config = load_config(model="transfer_concat", pretrained_stem="resnet18", model_args=args)
-    model: Any = starting_model(config, FER2013_LABELS)
+    model: Any = create_initial_model(config, FER2013_LABELS)
     width = setting.size["embed_dim"]
     layer: dict[str, Any] = {"dropout": 0.0, "batch_first": True, "norm_first": setting.pre_norm}
     blocks = [nn.TransformerEncoderLayer(width, 8, width, **layer) for _ in model.blocks]
@@ -115,7 +115,7 @@ def train(
 
 
 def settings() -> dict[str, Setting]:
-    """Returns both sides, and each with one choice taken from the other."""
+    """Returns both sides, and each side with one choice of the other."""
     found = {"the report's": REPORT}
     for choice, (ours, _) in CHOICES.items():
         found[f"the report's, but {ours}"] = replace(REPORT, **{choice: True})
@@ -144,7 +144,7 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Trains every setting, writes records and a picture."""
+    """Trains every setting; writes records and a picture."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", help="FER-2013: fer2013.csv, emotion folders, a zip or an npz")
     parser.add_argument("out", type=Path, help="folder for why_adam_failed.json and .png")
@@ -169,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         records.append(record)
         last = sum(record["losses"][-20:]) / len(record["losses"][-20:])
         print(f"{name:<36} loss {last:.3f}, PublicTest {100 * record['accuracy']:.2f} %")
-        write_text(path, json.dumps(records) + "\n")  # after each, as a run may be stopped
+        write_text(path, json.dumps(records) + "\n")  # after each, as the script may be stopped
         draw(records, args.out / "why_adam_failed.png")
 
 

@@ -1,4 +1,4 @@
-"""Measures how fast models train and infer, and where training spends its time."""
+"""Speed of training and inference, and the share of it that the model takes."""
 
 import resource
 import sys
@@ -31,7 +31,8 @@ class Benchmark:
         batch_size: Faces per step.
         hardware: Processor and threads.
         train_images_per_second: Through augmentation, forward, backward and optimizer.
-        outside_share: Share of that time outside forward, backward and optimizer, in [0, 1].
+        outside_share: Share of that time in which faces are drawn and augmented, outside forward,
+            backward and optimizer, in [0, 1].
         bfloat16: Whether training computed in bfloat16; inference is float32.
         infer_images_per_second: Forward of whole batches.
         infer_milliseconds: Forward of one face.
@@ -79,16 +80,7 @@ def benchmark(
         torch.cuda.reset_peak_memory_stats(place)
     probe: Any = create_model(config.model, device="meta")
     size = img_size or int(probe.pretrained_cfg["input_size"][-1])
-    # random faces have FER-2013's labels, and where weights come from costs no step any time
-    config = replace(
-        config,
-        img_sizes=[[0, size]],
-        labels="fer2013",
-        ferplus_target="majority",
-        pretrained="",
-        pretrained_stem="",
-        teacher="",
-    )
+    config = benchmark_config(config, size)
     trainer = Trainer(config, *_random_faces(config), Path(), World(0, 1, place))
     total, computing = _time_training(trainer, steps, place)
     model = trainer.step.model.eval()
@@ -108,6 +100,21 @@ def benchmark(
     )
 
 
+def benchmark_config(config: TrainConfig, img_size: int) -> TrainConfig:
+    """Returns a recipe as it is timed: on random faces, from random weights, at one size.
+
+    Args:
+        config: The recipe.
+        img_size: Side of the input in pixels.
+    """
+    return replace(
+        config.from_random_weights(),
+        img_sizes=[[0, img_size]],
+        labels="fer2013",
+        ferplus_target="majority",
+    )
+
+
 def _random_faces(config: TrainConfig) -> tuple[FaceDataset, FaceDataset]:
     n = config.batch_size * 4
     generator = torch.Generator().manual_seed(0)
@@ -121,13 +128,13 @@ def _random_faces(config: TrainConfig) -> tuple[FaceDataset, FaceDataset]:
 
 
 def _time_training(trainer: Trainer, steps: int, device: torch.device) -> tuple[float, float]:
-    """Returns the median seconds of a whole step, and of its computing part."""
+    """Returns the seconds of the median step, and of its part in forward, backward, optimizer."""
     whole: list[float] = []
     computing: list[float] = []
     update = 0
     trainer.step.train()
     while len(whole) < steps + 3:
-        batches = trainer.batches.epoch(update)
+        batches = trainer.loader.epoch(update)
         while True:
             start = _now(device)
             batch = next(batches, None)
@@ -154,8 +161,11 @@ def _time_forward(model: nn.Module, batch: torch.Tensor, steps: int) -> float:
 
 
 def _now(device: torch.device) -> float:
+    """Returns the time once the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
     return time.perf_counter()
 
 

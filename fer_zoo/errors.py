@@ -21,6 +21,10 @@ class SplitNotFoundError(DataError):
     """A split that a data set does not have; the message names those that it has."""
 
 
+class MergedSplitsError(DataError):
+    """A folder that holds several splits of a data set, whose faces cannot be told apart."""
+
+
 class DataNotFoundError(FerZooError, FileNotFoundError):
     """No data set at the given path; the message lists the layouts that are understood."""
 
@@ -31,6 +35,10 @@ class ImageError(FerZooError, ValueError):
 
 class ConfigError(FerZooError, ValueError):
     """A setting that does not exist, has the wrong type, or contradicts another."""
+
+
+class ArgumentError(ConfigError, TypeError):
+    """An argument that a model does not take; the message names those that it takes."""
 
 
 class TrainingError(FerZooError, RuntimeError):

@@ -8,24 +8,28 @@ from typing import Any
 
 import huggingface_hub
 import torch
-from safetensors.torch import load_file, save
+from huggingface_hub import ModelCard, ModelCardData
+from safetensors.torch import save
 from timm.models import split_model_name_tag
 from timm.models._hub import save_config_for_hf
 from torch import Tensor, nn
 
-from fer_zoo.atomic import make_folder, write_atomically, write_together
+from fer_zoo.atomic import make_folder, write_together
 from fer_zoo.errors import UnknownModelError, WeightsError
 from fer_zoo.models import create_model
+from fer_zoo.models._build import PREFIX
+from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.registry import resolve_name
 from fer_zoo.models.weights import (
     CONFIG_NAME,
     RECORD_PATH,
     WEIGHTS_NAME,
+    WeightsRecord,
     check_state_dict,
-    file_sha256,
+    folder_record,
     forget_records,
     read_config,
-    verify_weights_file,
+    read_weights,
     weights_path,
 )
 
@@ -67,16 +71,25 @@ def save_pretrained(
     write_together(  # else a process killed in between leaves weights that fail their sha256
         {
             folder / WEIGHTS_NAME: lambda path: path.write_bytes(weights),
-            folder / CONFIG_NAME: lambda path: save_config_for_hf(model, str(path), root),
+            folder / CONFIG_NAME: lambda path: _write_config(path, model, root),
         }
     )
 
 
+def _write_config(path: Path, model: nn.Module, root: dict[str, Any]) -> None:
+    save_config_for_hf(model, str(path), root)
+    config = json.loads(path.read_text())
+    # it stands at the root; transformers takes one there, and fails at a second
+    config.get("model_args", {}).pop("num_classes", None)
+    path.write_text(_json(config))
+
+
 def _traits(model: nn.Module) -> Any:
-    if not hasattr(model, "label_names") or not hasattr(model, "reset_classifier"):
+    cfg = getattr(model, "pretrained_cfg", {})
+    if not hasattr(model, "label_names") or "architecture" not in cfg:
         raise WeightsError(
-            f"{type(model).__name__} is no classifier of fer_zoo: save the model that a "
-            "features_only or compiled one was made of"
+            f"{type(model).__name__} is not a classifier of fer_zoo: save the model that a "
+            "features_only or compiled one was made of, or the members of an ensemble"
         )
     return model
 
@@ -93,12 +106,11 @@ def _tensors(state_dict: dict[str, Tensor], dtype: torch.dtype | None) -> dict[s
     return tensors
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    text = json.dumps(content, indent=2) + "\n"
-    write_atomically(path, lambda partial: partial.write_text(text))
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2) + "\n"
 
 
-def from_pretrained(name_or_folder: str | Path, **kwargs: Any) -> nn.Module:
+def from_pretrained(name_or_folder: str | Path, **kwargs: Any) -> FaceModel:
     """Loads a model with its weights.
 
     Args:
@@ -112,7 +124,7 @@ def push_to_hub(
     model: nn.Module,
     repo_id: str,
     config: dict[str, Any] | None = None,
-    card: str | None = None,
+    card: str | ModelCard | None = None,
     private: bool = False,
     token: str | None = None,
     revision: str | None = None,
@@ -125,7 +137,8 @@ def push_to_hub(
         model: A model of fer_zoo.
         repo_id: ``owner/name``; created if it does not exist.
         config: As for :func:`save_pretrained`.
-        card: Text of the model card, README.md.
+        card: The model card, README.md, or its text; where not given, that of
+            :func:`model_card` if the repository has none.
         private: Whether a new repository is private.
         token: A token of the hub; that of the login where not given.
         revision: Branch to commit to.
@@ -139,12 +152,49 @@ def push_to_hub(
     repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
     with tempfile.TemporaryDirectory() as folder:
         save_pretrained(model, folder, config, dtype=dtype)
+        if card is None and not api.file_exists(repo_id, "README.md", revision=revision):
+            card = model_card(model, repo_id, config)
         if card is not None:
-            (Path(folder) / "README.md").write_text(card)
+            (Path(folder) / "README.md").write_text(str(card))
         commit = api.upload_folder(
             repo_id=repo_id, folder_path=folder, revision=revision, commit_message=commit_message
         )
     return str(commit.commit_url)
+
+
+def model_card(model: nn.Module, repo_id: str, config: dict[str, Any] | None = None) -> ModelCard:
+    """Returns a model card that says what is known of a model.
+
+    Args:
+        model: A model of fer_zoo.
+        repo_id: ``owner/name`` that it will have on the hub.
+        config: As for :func:`save_pretrained`; its ``metrics`` and ``recipe`` are shown.
+    """
+    traits, config = _traits(model), config or {}
+    cfg = traits.pretrained_cfg
+    data = ModelCardData(
+        license=cfg.get("license"),
+        library_name="fer_zoo",
+        pipeline_tag="image-classification",
+        tags=["facial-expression-recognition", "timm"],
+    )
+    size = "x".join(map(str, cfg["input_size"]))
+    accuracy = {
+        split: figures["accuracy"]
+        for split, figures in config.get("metrics", {}).items()
+        if isinstance(figures, dict) and "accuracy" in figures
+    }
+    lines = [
+        f"---\n{data.to_yaml()}\n---",
+        f"# {repo_id}",
+        f"{cfg['architecture'].removeprefix(PREFIX)} of fer_zoo: gray faces {size} to "
+        f"{', '.join(traits.label_names) or 'features'}.",
+        f'```python\nimport fer_zoo\n\nmodel = fer_zoo.from_pretrained("hf-hub:{repo_id}")\n```',
+        *(f"Accuracy on {split}: {100 * value:.2f} %." for split, value in accuracy.items()),
+    ]
+    if recipe := config.get("recipe"):
+        lines.append(f"## Recipe\n\n```json\n{json.dumps(recipe, indent=2)}\n```")
+    return ModelCard("\n\n".join(lines) + "\n", ignore_metadata_errors=False)
 
 
 def embed_weights(
@@ -171,8 +221,9 @@ def embed_weights(
     config = read_config(run)
     if config.get("architecture") != architecture:
         raise WeightsError(f"{run} holds a {config.get('architecture')}, not a {architecture}")
-    source = verify_weights_file({"file": str(run)})
-    model: Any = create_model(f"{architecture}.{tag}" if tag else architecture)
+    known = folder_record(run, config)
+    saved = read_weights(known)
+    model = create_model(f"{architecture}.{tag}" if tag else architecture)
     cfg = model.pretrained_cfg
     tag = str(cfg["tag"])
     if not cfg.get("file") or not tag:
@@ -181,24 +232,29 @@ def embed_weights(
         )
     _check_same_input(run, config, cfg)
     full = f"{architecture}.{tag}"
-    tensors = check_state_dict(_tensors(load_file(str(source)), torch.float16), model)
-    path = Path(weights_path(full))
-    make_folder(path.parent)
-    write_atomically(path, lambda partial: partial.write_bytes(save(tensors, {"format": "pt"})))
-    record = {
-        "file": path.name,
-        "sha256": file_sha256(path),
-        "architecture": architecture,
-        "tag": tag,
-        "temperature": temperature,
-        "recipe": config.get("recipe", {}),
-        "metrics": {**config.get("metrics", {}), **metrics},
-        "training": config.get("training", {}),
-    }
-    records = json.loads(RECORD_PATH.read_text()) if RECORD_PATH.is_file() else {}
-    _write_json(RECORD_PATH, dict(sorted({**records, full: record}.items())))
+    tensors = check_state_dict(_tensors(saved, torch.float16), model)
+    content = save(tensors, {"format": "pt"})
+    record = WeightsRecord(
+        file=Path(weights_path(full)),
+        sha256=hashlib.sha256(content).hexdigest(),
+        architecture=architecture,
+        tag=tag,
+        temperature=temperature,
+        recipe=known.recipe,
+        metrics={**known.metrics, **metrics},
+        training=known.training,
+    )
+    make_folder(record.file.parent)
+    entries = json.loads(RECORD_PATH.read_text()) if RECORD_PATH.is_file() else {}
+    text = _json(dict(sorted({**entries, full: record.to_json()}.items())))
+    write_together(
+        {
+            record.file: lambda path: path.write_bytes(content),
+            RECORD_PATH: lambda path: path.write_text(text),
+        }
+    )
     forget_records()
-    return path
+    return record.file
 
 
 def _check_same_input(run: Path, config: dict[str, Any], cfg: dict[str, Any]) -> None:

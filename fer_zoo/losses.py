@@ -7,8 +7,6 @@ import torch.distributed
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fer_zoo.errors import ConfigError
-
 
 class SoftTargetCrossEntropy(nn.Module):
     """Cross-entropy against a distribution per sample, such as annotators' votes.
@@ -37,14 +35,14 @@ class SoftTargetCrossEntropy(nn.Module):
 
 
 def likeliest_allowed(logits: Tensor, allowed: Tensor) -> Tensor:
-    """Chooses, among the classes that are right for a face, the one that the model is nearest to.
+    """Returns, of the classes that are right for a face, the one with the largest logit.
 
     Cross-entropy with this target is the multi-target loss of Barsoum et al. 2016,
     arXiv:1608.01041, section 4: minus the log of the largest probability of a right class.
 
     Args:
         logits: (N, C).
-        allowed: (N, C), positive where a class is right; one at least per row.
+        allowed: (N, C), positive where a class is right; each row has at least one.
 
     Returns:
         Class indices (N,).
@@ -63,7 +61,7 @@ class DistillationLoss(nn.Module):
     keeps the gradient's size.
 
     Args:
-        temperature: What logits are divided by on both sides.
+        temperature: Divides the logits of both sides.
 
     Example:
         >>> same = torch.randn(2, 7)
@@ -84,12 +82,12 @@ class DistillationLoss(nn.Module):
 
 
 class AttentiveCenterLoss(nn.Module):
-    """DACL's sparse center loss: features are drawn to their class center where attention says so.
+    """Sparse center loss of DACL: attention weighs how features are drawn to their class center.
 
     Farzaneh & Qi 2021, arXiv:2011.13990. A context encoder reads the last feature map and gives
     every feature dimension a weight in [0, 1]; the loss is half the weighted squared distance from
-    the center of the sample's class. Centers follow the paper's rule, not a gradient. It differs in
-    pooling the map to ``pool_size`` first, so that any input size fits.
+    the center of the sample's class. Centers follow the paper's rule, not a gradient. Unlike in the
+    paper the map is pooled to ``pool_size`` first, so that any input size fits.
 
     Args:
         num_classes: Number of centers.
@@ -103,7 +101,7 @@ class AttentiveCenterLoss(nn.Module):
         features (N, D), feature map (N, C, H, W), targets (N,) -> a scalar
 
     Raises:
-        ConfigError: If a model gives tokens instead of a map.
+        ValueError: If the features are not a map, such as the tokens of a transformer.
 
     Example:
         >>> loss = AttentiveCenterLoss(num_classes=7, num_features=64)
@@ -140,9 +138,9 @@ class AttentiveCenterLoss(nn.Module):
     def attend(self, feature_map: Tensor) -> Tensor:
         """Returns each feature dimension's weight, (N, D), for a map (N, C, H, W)."""
         if feature_map.ndim != 4:
-            raise ConfigError(
-                f"the center loss reads a map (N, C, H, W), and this model gives tokens "
-                f"{tuple(feature_map.shape)}: set center_loss = 0"
+            raise ValueError(
+                f"feature_map must be a map (N, C, H, W), not {tuple(feature_map.shape)}: the "
+                "model must be convolutional"
             )
         pairs: Tensor = self.attention(self.context(feature_map))
         pairs = pairs.to(torch.promote_types(pairs.dtype, torch.float32))

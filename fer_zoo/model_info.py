@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fer_zoo.inference.logits import weights_of
 from fer_zoo.models import create_model, list_models
+from fer_zoo.models._build import PREFIX
+from fer_zoo.models.face_model import FaceModel
+from fer_zoo.models.weights import embedded_record, record_of
 
 
 def count_macs(model: nn.Module, input_size: tuple[int, int, int]) -> int:
@@ -52,9 +54,8 @@ def model_rows(filter: str = "", pretrained: bool = False) -> list[dict[str, Any
         records = {}
         for arch, tag in tagged:
             if arch == name:
-                record = weights_of(_on_meta(f"{name}.{tag}"))
-                if record:  # a name whose file is not shipped yet has none
-                    records[tag] = record.get("metrics", {}).get("val", {}).get("accuracy")
+                record = embedded_record(f"{PREFIX}{name}.{tag}")
+                records[tag] = record and record.metrics.get("val", {}).get("accuracy")
         if not records and not pretrained:
             rows.append({**row, "weights": None, "val_accuracy": None})
         rows += [{**row, "weights": tag, "val_accuracy": a} for tag, a in records.items()]
@@ -87,7 +88,7 @@ def describe(name: str | Path) -> dict[str, Any]:
         "preprocessing": {"color": "gray", **{key: cfg.get(key) for key in kept}},
         "papers": cfg.get("paper_ids"),
         "layers": layer_shapes(model, cfg["input_size"]),
-        "weights": weights_of(model),
+        "weights": record.to_json() if (record := record_of(model)) else {},
     }
 
 
@@ -134,6 +135,6 @@ def _parts(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return parts
 
 
-def _on_meta(name: str) -> Any:
+def _on_meta(name: str) -> FaceModel:
     with torch.device("meta"):
         return create_model(name)

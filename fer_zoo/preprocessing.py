@@ -1,7 +1,7 @@
 """One preprocessing for every client: from an image of any size to a model's input.
 
-Images and arrays are handled by Pillow and numpy, tensors by torch, with the same result to one
-gray level. This module imports no torch: it serves runtimes that have none.
+Images and arrays are handled by Pillow and numpy, tensors by torch, with the same result to the
+bit. This module imports no torch: it serves runtimes that have none.
 """
 
 import json
@@ -220,35 +220,41 @@ def _middle(part: float, whole: int) -> tuple[float, float]:
     return max(float(start), 0.0), min(float(end), float(whole))
 
 
-def _resample(faces: "Tensor", dim: int, matrix: NDArray[np.float32]) -> "Tensor":
+def _resample(faces: "Tensor", dim: int, matrix: NDArray[np.float64]) -> "Tensor":
     import torch
 
-    weights = torch.from_numpy(matrix).to(faces.device)  # (out, in)
-    pixels = faces.float()
+    exact = torch.float32 if faces.device.type == "mps" else torch.float64
+    weights = torch.from_numpy(matrix).to(faces.device, exact)  # (out, in)
+    pixels = faces.to(exact)
     pixels = pixels @ weights.T if dim == -1 else weights @ pixels
     return (pixels + 0.5).floor().clamp(0, 255)
 
 
 @cache
-def _weights(length: int, start: float, end: float, out: int, name: str) -> NDArray[np.float32]:
-    """Returns how much of each of ``length`` pixels goes into each of ``out``, as Pillow has it."""
+def _weights(length: int, start: float, end: float, out: int, name: str) -> NDArray[np.float64]:
+    """Returns how much of each of ``length`` pixels goes into each of ``out``.
+
+    The numbers are Pillow's to the last bit: its corners have 32 bits, its weights 22 binary
+    places.
+    """
     function, support = _FILTERS[name]
-    # ties fall as they do there: corners are 32-bit numbers, and the stretch is a factor
     scale = float(np.float32(end) - np.float32(start)) / out
-    start = float(np.float32(start))
     center = start + (np.arange(out) + 0.5) * scale
+    at = np.arange(length)
     if name == "nearest":
-        center = np.add.accumulate([start + 0.5 * scale, *[scale] * (out - 1)])  # as Pillow rounds
-        return np.eye(length, dtype=np.float32)[center.astype(np.int64).clip(0, length - 1)]
+        steps = np.add.accumulate([start + 0.5 * scale, *[scale] * (out - 1)])
+        nearest = steps.astype(np.int64).clip(0, length - 1)
+        one: NDArray[np.float64] = np.where(at == nearest[:, None], 1.0, 0.0)
+        return one
     stretch = max(scale, 1.0)  # enlarging interpolates, shrinking averages
     reach = support * stretch
-    at = np.arange(length)
     low = np.trunc(center - reach + 0.5).clip(0)
     high = np.trunc(center + reach + 0.5).clip(max=length)
     inside = (at >= low[:, None]) & (at < high[:, None])
     weights = function((at + 0.5 - center[:, None]) * (1 / stretch)) * inside
-    normal: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return normal
+    shares = weights / weights.sum(axis=1, keepdims=True)
+    rounded: NDArray[np.float64] = np.trunc(shares * 2**22 + np.copysign(0.5, shares)) / 2**22
+    return rounded
 
 
 def preprocessing_of(model_or_cfg: Any) -> Preprocessing:

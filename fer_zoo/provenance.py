@@ -25,7 +25,7 @@ def stamp(device: object = "cpu", since: float | None = None) -> dict[str, Any]:
         ``versions``, ``hardware``, ``command``, ``finished`` (local time, ISO 8601) and, with
         ``since``, ``seconds``.
     """
-    found = {
+    found: dict[str, Any] = {
         "versions": versions(),
         "hardware": describe_hardware(device),
         "command": shlex.join(sys.argv),

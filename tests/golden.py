@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 import fer_zoo
-from fer_zoo.models.weights import weights_record
+from fer_zoo.models.weights import embedded_record
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -37,8 +37,8 @@ def golden_output(name):
 
 
 def write(name):
-    record = weights_record(f"fer_{name}")
-    content = {"sha256": record["sha256"], "logits": golden_output(name).tolist()}
+    record = embedded_record(f"fer_{name}")
+    content = {"sha256": record.sha256, "logits": golden_output(name).tolist()}
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
 

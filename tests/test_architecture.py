@@ -143,7 +143,7 @@ def test_timm_knows_the_models_whichever_is_imported_first(imports):
 WITHOUT_TORCH = (
     *("labels", "errors", "atomic", "images", "preprocessing", "provenance"),
     *("inference", "inference.detection", "inference.drawing", "inference.prediction"),
-    *("training.config", "cli"),
+    *("training.config", "training.recipes", "cli"),
 )
 
 

@@ -12,13 +12,12 @@ import pytest
 import torch
 from hub_server import COMMIT, hub
 from safetensors import safe_open
-from tiny import same, tiny
+from tiny import file_sha256, same, tiny
 
 import fer_zoo
 from fer_zoo.errors import OutputError, UnknownModelError, WeightsError
 from fer_zoo.hub import embed_weights, from_pretrained, save_pretrained
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
-from fer_zoo.models.weights import file_sha256
 
 PACKAGE = Path(fer_zoo.__file__).parent
 
@@ -237,7 +236,7 @@ def test_push_to_hub_uploads_safetensors_only(served, tmp_path):
 EMBED = """
 import json, sys, pathlib, timm, torch, fer_zoo
 from fer_zoo.errors import WeightsError
-from fer_zoo.models.weights import weights_record
+from fer_zoo.models.weights import embedded_record
 from fer_zoo.hub import embed_weights, from_pretrained
 
 run, package = pathlib.Path(sys.argv[1]), pathlib.Path(fer_zoo.__file__).parent
@@ -250,12 +249,13 @@ except WeightsError as error:
 path = embed_weights(run, "resnet50", {"val": {"accuracy": 0.7}})
 assert path == package / "weights" / "fer_resnet50.fer2013.safetensors"
 assert fer_zoo.list_models(pretrained=True) == ["resnet50.fer2013"]
-record = weights_record("fer_resnet50.fer2013")
-assert record == json.loads((package / "weights/weights.json").read_text())["fer_resnet50.fer2013"]
-assert record["recipe"] == {"lr": 1} and record["training"] == {"seed": 5}
-assert record["metrics"] == {"train": 1, "val": {"accuracy": 0.7}}
-assert record["file"] == path.name and record["tag"] == "fer2013"
-assert record["architecture"] == "fer_resnet50" and len(record["sha256"]) == 64
+record = embedded_record("fer_resnet50.fer2013")
+entries = json.loads((package / "weights/weights.json").read_text())
+assert record.to_json() == entries["fer_resnet50.fer2013"]
+assert record.recipe == {"lr": 1} and record.training == {"seed": 5}
+assert record.metrics == {"train": 1, "val": {"accuracy": 0.7}}
+assert record.file == path and record.tag == "fer2013"
+assert record.architecture == "fer_resnet50" and len(record.sha256) == 64
 
 saved = from_pretrained(run).state_dict()
 for model in (

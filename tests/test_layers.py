@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.export import Dim
 
 import fer_zoo.layers
 import fer_zoo.models
@@ -21,6 +22,7 @@ from fer_zoo.layers import (
     PositionEmbed,
     SelfAttention2d,
     TokenEmbed,
+    conv_layer,
     resize_positions,
 )
 
@@ -211,11 +213,31 @@ def test_head_hidden_layers_and_reset():
     assert head(x) is x
 
 
-def test_head_refuses_what_makes_no_sense():
-    with pytest.raises(ValueError, match="must be one of"):
-        ClassifierHead(8, 5, "mean")
-    with pytest.raises(ValueError, match="num_classes=0"):
-        ClassifierHead(8, 5, "")
+@pytest.mark.parametrize(
+    ("pool", "says"),
+    [("mean", "must be one of"), ("", "needs num_classes=0"), ("token", "needs a class token")],
+)
+def test_head_refuses_what_makes_no_sense(pool, says):
+    with pytest.raises(ValueError, match=says):
+        ClassifierHead(8, 5, pool)
+    with pytest.raises(ValueError, match=says):
+        ClassifierHead(8, 5).reset(5, pool)
+
+
+def test_conv_layer_is_conv_norm_relu():
+    x = torch.randn(2, 3, 9, 8)
+    layer = conv_layer(3, 4, kernel_size=5, stride=2).eval()
+    layer.bn.running_mean.normal_()
+    mean = layer.bn.running_mean.view(1, -1, 1, 1)
+    expected = (F.conv2d(x, layer.conv.weight, stride=2, padding=2) - mean) / math.sqrt(1 + 1e-5)
+    torch.testing.assert_close(layer(x), expected.relu())
+    assert layer.conv.bias is None and conv_layer(3, 4, norm=False).conv.bias.eq(0).all()
+
+
+def test_positions_are_added_to_each_of_several_maps():
+    layer, x = PositionEmbed(5, (2, 3)), torch.randn(4, 2, 5, 6, 6)
+    each = torch.stack([layer(x[:, 0]), layer(x[:, 1])], dim=1)
+    assert torch.equal(layer(x), each)
 
 
 LAYERS = {
@@ -226,6 +248,7 @@ LAYERS = {
     "positions": (lambda **dd: PositionEmbed(16, (3, 3), **dd), (2, 16, 4, 4)),
     "tokens": (lambda **dd: TokenEmbed(16, 8, (3, 3), **dd), (2, 16, 4, 4)),
     "head": (lambda **dd: ClassifierHead(16, 7, grid=2, hidden=(8,), **dd), (2, 16, 4, 4)),
+    "conv": (lambda **dd: conv_layer(16, 8, **dd), (2, 16, 4, 4)),
 }
 
 
@@ -243,11 +266,20 @@ def test_layers_compile_without_graph_breaks(name, training):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers_export(name):
+def test_layers_export_for_any_batch(name):
     make, shape = LAYERS[name]
     layer, x = make().eval(), torch.randn(shape)
-    exported = torch.export.export(layer, (x,)).module()
-    torch.testing.assert_close(exported(x), layer(x))
+    exported = torch.export.export(layer, (x,), dynamic_shapes=({0: Dim("n")},)).module()
+    for batch in (x, x[:1], torch.cat([x, x, x])):
+        torch.testing.assert_close(exported(batch), layer(batch))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+def test_layers_take_an_empty_batch(name, training):
+    make, shape = LAYERS[name]
+    layer = make().train(training)
+    assert layer(torch.empty(0, *shape[1:])).shape == (0, *layer(torch.randn(shape)).shape[1:])
 
 
 def test_dropping_exports_in_training_too():

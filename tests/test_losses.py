@@ -111,6 +111,12 @@ def test_center_loss_gradients_reach_features_and_attention():
     torch.autograd.gradcheck(lambda f, m: loss(f, m, targets), (features, feature_map))
 
 
+def test_center_loss_reads_maps_not_tokens():
+    features, _, targets = center_inputs()
+    with pytest.raises(ValueError, match=r"must be a map \(N, C, H, W\), not \(6, 9, 5\)"):
+        small_center_loss()(features, torch.randn(6, 9, 5), targets)
+
+
 def test_center_loss_runs_under_bfloat16_autocast():
     loss = small_center_loss()
     features, feature_map, targets = center_inputs()

@@ -1,5 +1,7 @@
 """A model small enough to be made in every test."""
 
+import hashlib
+
 import torch
 
 import fer_zoo
@@ -14,3 +16,7 @@ def tiny(**kwargs):
 def same(a, b):
     a, b = a.state_dict(), b.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def file_sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -23,7 +23,7 @@ from typing import Any
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
 from fer_zoo.model_info import model_rows
-from fer_zoo.models.weights import weights_record
+from fer_zoo.models.weights import WeightsRecord, embedded_record
 from fer_zoo.training import load_config, recipe_of
 
 ROOT = Path(__file__).parents[2]
@@ -46,10 +46,17 @@ def result_of(name: str, kind: str = "") -> dict[str, Any]:
         kind: ``""`` for the evaluation, ``"-corruptions"`` for that on corrupted faces.
     """
     result: dict[str, Any] = json.loads((RESULTS / f"{name}{kind}.json").read_text())
-    record = weights_record(f"fer_{name}")
-    if record is None or result["provenance"]["weights_sha256"] != record["sha256"]:
+    if result["provenance"]["weights_sha256"] != record_of(name).sha256:
         sys.exit(f"docs/results/{name}{kind}.json is of other weights: evaluate {name} again")
     return result
+
+
+def record_of(name: str) -> WeightsRecord:
+    """Returns the record of shipped weights, such as ``dacl.fer2013``."""
+    record = embedded_record(f"fer_{name}")
+    if record is None:
+        sys.exit(f"{name} is not in the package: publish it first")
+    return record
 
 
 def percent(metrics: dict[str, Any] | None, key: str = "accuracy") -> str:
@@ -231,8 +238,8 @@ def corruptions_table() -> str:
 
 def model_card(name: str) -> str:
     """Returns the card of shipped weights."""
-    result, record = result_of(name), weights_record(f"fer_{name}") or {}
-    training, m = record["training"], result["metrics"]
+    result, record = result_of(name), record_of(name)
+    training, m = record.training, result["metrics"]
     ferplus = same_labels(result["label_names"], FERPLUS_LABELS)
     which = "the faces on which more than half of the FER+ votes agree" if ferplus else "all faces"
     lines = [
@@ -250,15 +257,15 @@ def model_card(name: str) -> str:
         'print(predictor("face.png").label)',
         "```",
         "",
-        f"File `{record['file']}`, sha256 `{record['sha256']}`.",
+        f"File `{record.file.name}`, sha256 `{record.sha256}`.",
         "",
         "## Figures",
         "",
         f"FER-2013 PublicTest, {which} ({m['n']:,}), computed in float32 by",
         f"`{_command(result['provenance']['command'])}` on {result['provenance']['hardware']}.",
         "**PublicTest also chose the best epoch, so its figures are a little high.** PrivateTest",
-        "was not looked at. One seed. 95 % intervals come from 2,000 bootstrap samples of groups",
-        "of identical faces; what choosing on PublicTest and other seeds change is not in them.",
+        "was not used. One seed. 95 % intervals are from 2,000 bootstrap samples of groups",
+        "of identical faces; they include neither the choice of the epoch nor other seeds.",
         "",
         "| | one view | 95 % interval | with the mirror image |",
         "|---|--:|---|--:|",
@@ -294,23 +301,25 @@ def model_card(name: str) -> str:
             for label, c in m["per_class"].items()
         ),
         "",
+        f"![confusion matrix of {name}](../results/{name}-confusion.png)",
+        "",
         "## Training",
         "",
-        f"{begun(record['recipe'])} on {training['training_faces']:,} Training faces of FER-2013",
-        "(without those that are blank or equal a face of a later part), with",
-        f"{learnt(record['recipe'])}.",
+        f"{begun(record.recipe)} on {training['training_faces']:,} Training faces of FER-2013",
+        "(without those that are blank or identical to a face of a later part), with",
+        f"{learnt(record.recipe)}.",
         "",
         *run_lines(record),
         "## Limits",
         "",
-        "Gray faces of 48x48 pixels from web searches of about 2013; people agree with FER-2013's",
-        "labels in about 65 % of cases (Goodfellow et al. 2013). An apparent expression is not a",
-        "felt emotion. Nothing is known of how figures differ by age, gender, ethnicity or",
-        "disability: FER-2013 has no such labels. Not for decisions about people; see",
-        "[responsible use](../responsible_use.md).",
+        "The faces are grayscale, 48x48 pixels, from web searches of about 2013. People agree with",
+        "FER-2013's labels in about 65 % of cases (Goodfellow et al. 2013). An apparent expression",
+        "is not a felt emotion. It is unknown how figures differ by age, gender, ethnicity or",
+        "disability: FER-2013 has no such labels. Do not use the model for decisions about people;",
+        "see [responsible use](../responsible_use.md).",
         "",
-        "The weights are under Apache-2.0; FER-2013's images have no clear licence, and users must",
-        "judge themselves what follows from that for weights trained on them. FER+ labels: MIT.",
+        "The weights are under Apache-2.0. FER-2013's images have no clear licence; users must",
+        "judge what that means for weights trained on them. FER+ labels: MIT.",
         "",
     ]
     return "\n".join(lines)
@@ -321,7 +330,7 @@ def begun(recipe: dict[str, Any]) -> str:
     if recipe.get("pretrained"):
         return f"From the weights of `{recipe['pretrained']}`"
     if recipe.get("pretrained_stem"):
-        return f"From scratch, but for the stem of `{recipe['pretrained_stem']}`,"
+        return f"From scratch, except the stem of `{recipe['pretrained_stem']}`,"
     return "From scratch"
 
 
@@ -331,46 +340,50 @@ def learnt(recipe: dict[str, Any]) -> str:
     teachers = f", and distilled from {', '.join(taught)}" if taught else ""
     if recipe.get("labels") == "ferplus":
         return f"targets from their FER+ votes (`{recipe['ferplus_target']}`){teachers}"
-    votes = " and the FER+ votes of the same faces as a second head" if recipe["ferplus"] else ""
+    votes = (
+        " and the FER+ votes of the same faces as a second head" if recipe["ferplus_weight"] else ""
+    )
     return f"their labels{votes}{teachers}"
 
 
-def evidence_lines(record: dict[str, Any], result: dict[str, Any]) -> list[str]:
-    """Describes what stands beside the figures: calibration, leak-free part, FER+."""
+def evidence_lines(record: WeightsRecord, result: dict[str, Any]) -> list[str]:
+    """Describes the further figures: calibration, leak-free part, FER+."""
     calibrated, part, people = (result[key] for key in ("calibrated", "leak_free", "ferplus"))
     return [
-        f"- `Predictor` divides logits by {record['temperature']}, the temperature fitted on all",
-        "  of PublicTest; the figures above are without it. With one fitted on the other folds",
-        f"  (5-fold, over groups of identical faces): log-loss {calibrated['log_loss']:.4f}, Brier",
-        f"  {calibrated['brier']:.4f}, ECE {calibrated['ece']:.4f}.",
-        f"- Without the faces that stand in several splits: {percent(part['metrics'])} %",
+        f"- `Predictor` divides logits by the temperature {record.temperature}, fitted on all",
+        "  of PublicTest; the figures above are without it. With a temperature fitted on the other",
+        f"  folds (5-fold, over groups of identical faces): log-loss {calibrated['log_loss']:.4f},",
+        f"  Brier {calibrated['brier']:.4f}, ECE {calibrated['ece']:.4f}.",
+        f"- Accuracy without the faces that are in several splits: {percent(part['metrics'])} %",
         f"  ({spread(part['intervals']['accuracy'])}) on {part['metrics']['n']:,} faces.",
-        f"- FER+: {percent(people)} % right against the majority of its ten votes",
-        f"  ({people['n_majority']:,} faces that have one of these classes); KL divergence from",
-        f"  the votes {people['kl']:.4f} nats ({people['n']:,} faces).",
+        f"- FER+: accuracy {percent(people)} % against the majority of its ten votes",
+        f"  ({people['n_majority']:,} faces with a majority for one of these classes); KL",
+        f"  divergence from the votes {people['kl']:.4f} nats ({people['n']:,} faces).",
     ]
 
 
-def run_lines(run: dict[str, Any]) -> list[str]:
+def run_lines(run: WeightsRecord) -> list[str]:
     """Describes the run that made weights, from their record."""
-    training, recipe = run["training"], run["recipe"]
+    training, recipe = run.training, run.recipe
     versions = ", ".join(f"{k} {v}" for k, v in training["versions"].items())
     kind = "bfloat16" if training["bfloat16"] else "float32"
     later = []
     if n := training.get("norm_faces_afterwards"):
         later += [
-            f"The statistics of its batch norms were taken after the run, from {n} training faces",
-            "without augmentation; the epoch was chosen before. In training `norm_faces` does it.",
+            f"The batch norm statistics were estimated after the run, on {n} training faces",
+            "without augmentation; the epoch was chosen before. In training, `batch_norm_faces`",
+            "does this.",
         ]
     if share := training.get("keep_start_afterwards"):
         later += [
-            "After the run its weights were averaged with those that it started from, which have a",
-            f"share of {share}; the epoch was chosen before. In training `keep_start` does it.",
+            "The weights were interpolated after the run with the initial weights, which have a",
+            f"share of {share}; the epoch was chosen before. In training, `pretrained_share` does",
+            "this.",
         ]
     return [
         f"Best epoch {training['epochs']} of {recipe['epochs']}, after "
         f"{training['hours']:.2f} hours on {training['hardware']}, {kind}, seed {recipe['seed']},",
-        f"{versions}. Accuracy on PublicTest: {percent(run['metrics']['val'])} %.",
+        f"{versions}. Accuracy on PublicTest: {percent(run.metrics['val'])} %.",
         *later,
         f"Command: `{train_command(run)}`",
         "",
@@ -381,34 +394,34 @@ def run_lines(run: dict[str, Any]) -> list[str]:
     ]
 
 
-def train_command(run: dict[str, Any]) -> str:
-    """Returns what trains weights anew: by the recipe in the package if it says the same.
+def train_command(run: WeightsRecord) -> str:
+    """Returns the command that trains weights: with the package's recipe if the settings are equal.
 
-    Two things may differ: precision, which recipes leave to the machine, and the weights that it
-    starts from, which a flag then names; they need not be shipped.
+    Two settings may differ: the precision, which recipes leave to the machine, and the initial
+    weights, which the command then names; they need not be shipped weights.
     """
-    name = f"{run['architecture'].removeprefix('fer_')}.{run['tag']}".removesuffix(".fer2013")
-    recipe, settings = recipe_of(name), run["recipe"] | {"precision": "auto"}
+    name = f"{run.architecture.removeprefix('fer_')}.{run.tag}".removesuffix(".fer2013")
+    recipe, settings = recipe_of(name), run.recipe | {"precision": "auto"}
     starts = {key: settings.get(key, "") for key in ("pretrained", "pretrained_stem")}
     if recipe and load_config(recipe, precision="auto", **starts) == load_config(**settings):
         usual = vars(load_config(recipe))
         other = {k.replace("_", "-"): v for k, v in starts.items() if v != usual[k]}
         flags = [f"--{flag} {shlex.quote(value)}" for flag, value in other.items()]
         return " ".join(["fer-zoo train", name, *flags, f"--data fer2013.csv --out runs/{recipe}"])
-    return _command(run["training"]["command"])
+    return _command(run.training["command"])
 
 
 def measured(name: str) -> str:
-    """Returns a recipe with its measured cost and result in the line for them.
+    """Returns a recipe whose line "Measured" has the cost and the result of its run.
 
     Args:
-        name: Architecture and tag of the weights that it made.
+        name: Architecture and tag of the weights of that run.
     """
-    path, record = RECIPES / f"{recipe_of(name)}.toml", weights_record(f"fer_{name}") or {}
-    training, epochs = record["training"], record["recipe"]["epochs"]
+    path, record = RECIPES / f"{recipe_of(name)}.toml", record_of(name)
+    training, epochs = record.training, record.recipe["epochs"]
     words = {
-        "norm_faces": ", norms' statistics taken afterwards",
-        "keep_start": ", averaged with its start afterwards",
+        "norm_faces": ", batch norm statistics estimated afterwards",
+        "keep_start": ", interpolated with its initial weights afterwards",
     }
     later = "".join(text for name, text in words.items() if f"{name}_afterwards" in training)
     line = (

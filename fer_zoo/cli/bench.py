@@ -7,7 +7,7 @@ import json
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.description = (
-        "Times the real training step (augmentation, forward, backward, optimizer) and "
+        "Times training steps (augmentation, forward, backward, optimizer) and "
         "inference of models on random faces. Run nothing else meanwhile."
     )
     parser.add_argument("models", nargs="*", default=["dacl"], help="model names (dacl)")

@@ -11,9 +11,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from fer_zoo.training.config import TrainConfig
 
     parser.description = (
-        "Trains a model on FER-2013. The recipe named like the model decides, "
-        "without model and --recipe the defaults below; every flag overrides it. "
-        "Interrupted runs go on with --resume."
+        "Trains a model on FER-2013. The settings are those of the recipe with the "
+        "model's name, or of --recipe; without either, the defaults below. A flag overrides the "
+        "recipe. --resume continues an interrupted run."
     )
     parser.add_argument("model", nargs="?", help="model name; by default the recipe's")
     parser.add_argument("--data", required=True, metavar="DIR", help="FER-2013, in any layout")
@@ -45,7 +45,7 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]", kind: type) -> Non
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains and says where the weights are."""
+    """Trains, and prints the accuracy and the folder of the weights."""
     from fer_zoo.training import TrainConfig, train
 
     names = [f.name for f in dataclasses.fields(TrainConfig) if f.name != "model"]
@@ -61,12 +61,12 @@ def run(args: argparse.Namespace) -> int:
         progress=not args.quiet,
         **{name: value for name, value in settings.items() if value is not None},
     )
-    state = "finished" if result.finished else "stopped by the time limit; go on with --resume"
+    state = "finished" if result.finished else "stopped by the time limit; continue with --resume"
     if result.best_epoch < 0:
         print(f"{state}\nno epoch was finished, so {result.folder} has no weights yet")
         return 0
     print(
-        f"{state}\nbest epoch {result.best_epoch + 1}: accuracy {100 * result.accuracy:.2f} % on "
-        f"val, which also chose it\nweights: {result.folder}"
+        f"{state}\nbest epoch {result.best_epoch + 1}, chosen on val: accuracy "
+        f"{100 * result.accuracy:.2f} % on val\nweights: {result.folder}"
     )
     return 0

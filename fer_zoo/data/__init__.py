@@ -6,6 +6,8 @@ from fer_zoo.data.fer2013.dataset import FER2013
 from fer_zoo.data.fer2013.ferplus import FERPlus, draw_labels, ferplus_targets
 from fer_zoo.data.fer2013.leaks import LeakWarning
 from fer_zoo.data.folder import FaceFolder
+from fer_zoo.data.lazy import LazyFaces
+from fer_zoo.data.open_faces import open_data, open_faces
 from fer_zoo.data.transforms import create_transform
 
 __all__ = [
@@ -14,8 +16,11 @@ __all__ = [
     "FERPlus",
     "FaceDataset",
     "FaceFolder",
+    "LazyFaces",
     "LeakWarning",
     "create_transform",
     "draw_labels",
     "ferplus_targets",
+    "open_data",
+    "open_faces",
 ]

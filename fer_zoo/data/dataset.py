@@ -1,4 +1,4 @@
-"""Faces with labels, a whole split as one tensor in memory."""
+"""Faces with labels, in memory or read when they are asked for."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from fer_zoo.data.lazy import Images
 from fer_zoo.errors import DataError
 from fer_zoo.labels import FERPLUS_VOTES, label_order
 
@@ -17,11 +18,11 @@ from fer_zoo.labels import FERPLUS_VOTES, label_order
 class FaceDataset(Dataset[tuple[Any, Any]]):
     """Gray faces and their labels.
 
-    The tensors are public: training and evaluation take whole batches from them. An index gives a
+    The fields are public: training and evaluation take whole batches from them. An index gives a
     single face for a DataLoader.
 
     Args:
-        images: uint8 faces (N, H, W).
+        images: uint8 faces (N, H, W), as a tensor or as :class:`LazyFaces`.
         targets: int64 class indices (N,), or float distributions (N, C).
         label_names: Names of the C classes, in the order of the indices.
         rows: int64 (N,), each face's row in the original ``fer2013.csv``, where that is known.
@@ -30,6 +31,8 @@ class FaceDataset(Dataset[tuple[Any, Any]]):
         split: ``"train"``, ``"val"`` or ``"test"``; empty if the faces belong to none.
         source: Where the faces come from, in words.
         summary: What was found, dropped and skipped, in words.
+        note: What a reader of figures on these faces must know, in words.
+        skipped: The image files that were left out.
         transform: Applied to the PIL image (mode L) of a face when it is indexed.
 
     Raises:
@@ -45,7 +48,7 @@ class FaceDataset(Dataset[tuple[Any, Any]]):
 
     def __init__(
         self,
-        images: Tensor,
+        images: Images,
         targets: Tensor,
         label_names: Sequence[str],
         *,
@@ -55,11 +58,14 @@ class FaceDataset(Dataset[tuple[Any, Any]]):
         split: str = "",
         source: str = "",
         summary: str = "",
+        note: str = "",
+        skipped: Sequence[str] = (),
         transform: Callable[[Image.Image], Any] | None = None,
     ) -> None:
         self.images, self.targets, self.label_names = images, targets, tuple(label_names)
         self.rows, self.votes, self.files, self.split = rows, votes, files, split
-        self.source, self.summary, self.transform = source, summary, transform
+        self.source, self.summary, self.note = source, summary, note
+        self.skipped, self.transform = tuple(skipped), transform
         self._check()
 
     def _check(self) -> None:

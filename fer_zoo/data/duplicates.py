@@ -1,11 +1,13 @@
 """Which faces are pixel for pixel the same, and which nearly so."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Hashable, Iterable, Iterator
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,14 +16,18 @@ from fer_zoo.errors import ConfigError, DataError
 #: Most pairs of near duplicates that are kept, about 250 MB of them.
 MAX_PAIRS = 10_000_000
 
+#: Side in pixels at which larger faces are compared, so that those of a large data set fit into
+#: memory.
+COMPARED = 48
+
 _BLOCK = 2048  # faces on a side of the products, which take 17 MB each
 
 
-def duplicate_groups(images: Iterable[NDArray[np.uint8]]) -> NDArray[np.int64]:
+def duplicate_groups(images: Iterable[NDArray[np.uint8]] | Iterable[Tensor]) -> NDArray[np.int64]:
     """Numbers the groups of identical images.
 
     Args:
-        images: Faces (N, H, W), or arrays of any shapes.
+        images: Faces (N, H, W), in memory or not, or arrays of any shapes.
 
     Returns:
         (N,), the group of each face, counted from 0 in the order of first appearance; a face
@@ -32,9 +38,31 @@ def duplicate_groups(images: Iterable[NDArray[np.uint8]]) -> NDArray[np.int64]:
         >>> duplicate_groups(faces)
         array([0, 1, 0])
     """
-    numbers: dict[tuple[tuple[int, ...], bytes], int] = {}
-    groups = [numbers.setdefault((image.shape, image.tobytes()), len(numbers)) for image in images]
-    return np.array(groups, dtype=np.int64)
+    return group_numbers(image_keys(images))
+
+
+def image_keys(images: Iterable[NDArray[np.uint8]] | Iterable[Tensor]) -> Iterator[Hashable]:
+    """Yields what two images have in common if they are identical, and only then."""
+    for image in map(np.asarray, images):
+        yield image.shape, hashlib.sha256(image.tobytes()).digest()
+
+
+def group_numbers(keys: Iterable[Hashable]) -> NDArray[np.int64]:
+    """Numbers the groups of equal keys, as :func:`duplicate_groups` does."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def shrink_faces(faces: Tensor) -> NDArray[np.uint8]:
+    """Returns faces (N, H, W) with sides of at most ``COMPARED`` pixels, by their mean gray."""
+    size = [min(side, COMPARED) for side in faces.shape[1:]]
+    if size == list(faces.shape[1:]):
+        small = faces
+    else:
+        small = F.interpolate(faces[:, None].float(), size=size, mode="area")[:, 0]
+        small = small.round().to(torch.uint8)
+    array: NDArray[np.uint8] = small.numpy()
+    return array
 
 
 class NearDuplicates(NamedTuple):

@@ -10,19 +10,19 @@ from typing import BinaryIO, Protocol
 
 from fer_zoo.errors import DataError
 
-#: Largest table (the original csv has 287 MB) and image that is read out of a zip, in bytes.
-MAX_TABLE, MAX_IMAGE = 2 * 2**30, 64 * 2**20
+#: Largest csv or npz (the original csv has 287 MB) and image that is read out of a zip, in bytes.
+MAX_CONTAINER, MAX_IMAGE = 2 * 2**30, 64 * 2**20
 
 #: Most bytes that all files of a zip may unpack to.
 MAX_TOTAL = 16 * 2**30
 
 
-class Store(Protocol):
-    """Files under names relative to a root, parted by slashes."""
+class FileSystem(Protocol):
+    """Files under names relative to a root, separated by slashes."""
 
     path: Path
 
-    def tables(self) -> list[str]:
+    def containers(self) -> list[str]:
         """Returns the names of csv, npz and zip files, the outermost first."""
 
     def files(self) -> list[str]:
@@ -35,7 +35,7 @@ class Store(Protocol):
         """Returns the name that an error shows."""
 
 
-class Folder:
+class LocalFolder:
     """The files of a folder.
 
     Args:
@@ -45,10 +45,10 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def tables(self) -> list[str]:
+    def containers(self) -> list[str]:
         """Returns the names of csv, npz and zip files here and in the folders right below."""
         found = [p for pattern in ("*", "*/*") for p in sorted(self.path.glob(pattern))]
-        names = [p.relative_to(self.path).as_posix() for p in found if _is_table(p.name)]
+        names = [p.relative_to(self.path).as_posix() for p in found if _is_container(p.name)]
         return [name for name in names if not _is_hidden(name)]
 
     def files(self) -> list[str]:
@@ -74,7 +74,7 @@ class Folder:
         return str(self.path / name)
 
 
-class Archive:
+class ZipArchive:
     """The files of a zip file.
 
     Nothing is written to the disk, so that no name in it can point anywhere; names that try are a
@@ -99,9 +99,9 @@ class Archive:
             raise DataError(f"{path} would unpack to {total / 2**30:.0f} GiB; this is no FER-2013")
         self._names = sorted(i.filename for i in infos if not _is_hidden(i.filename))
 
-    def tables(self) -> list[str]:
+    def containers(self) -> list[str]:
         """Returns the names of csv, npz and zip files at any depth, the outermost first."""
-        names = [name for name in self._names if _is_table(name)]
+        names = [name for name in self._names if _is_container(name)]
         return sorted(names, key=lambda name: name.count("/"))
 
     def files(self) -> list[str]:
@@ -138,7 +138,7 @@ def _check_entry(info: zipfile.ZipInfo, where: str) -> None:
         raise DataError(f"{where}: a name that leads out of the zip file; do not trust this file")
     if info.flag_bits & 1:
         raise DataError(f"{where} is encrypted; unpack it first")
-    limit = MAX_TABLE if _is_table(info.filename) else MAX_IMAGE
+    limit = MAX_CONTAINER if _is_container(info.filename) else MAX_IMAGE
     if info.file_size > limit:
         raise DataError(
             f"{where} would unpack to {info.file_size / 2**20:,.0f} MiB, more than the "
@@ -146,7 +146,7 @@ def _check_entry(info: zipfile.ZipInfo, where: str) -> None:
         )
 
 
-def _is_table(name: str) -> bool:
+def _is_container(name: str) -> bool:
     return name.lower().endswith((".csv", ".npz", ".zip"))
 
 

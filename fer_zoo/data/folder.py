@@ -2,19 +2,26 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.data.fer2013.layouts import SPLIT_FOLDERS
-from fer_zoo.data.filesystem import Folder
-from fer_zoo.data.image_files import find_images, read_faces
+from fer_zoo.data.filesystem import LocalFolder
+from fer_zoo.data.image_files import FaceFiles, list_images
+from fer_zoo.data.lazy import Images, LazyFaces
 from fer_zoo.errors import DataError, DataNotFoundError, SplitNotFoundError
 from fer_zoo.labels import canonical_label, label_indices
+
+#: Bytes of faces above which a folder is read lazily.
+MAX_IN_MEMORY = 2 * 2**30
 
 
 class FaceFolder(FaceDataset):
@@ -32,9 +39,9 @@ class FaceFolder(FaceDataset):
         img_size: Height and width of the faces in pixels; other sizes are resized.
         on_error: What to do with an image that cannot be used: ``"raise"``, or ``"skip"`` and
             count it.
-
-    Attributes:
-        skipped: The image files that were left out.
+        lazy: Whether images are read when they are asked for, again each time, instead of all now;
+            by default if the faces would take more than ``MAX_IN_MEMORY`` bytes. An image that
+            cannot be used is an error then; ``on_error="skip"`` reads all once to find these.
 
     Raises:
         DataNotFoundError: If the folder does not exist or holds no images.
@@ -55,60 +62,78 @@ class FaceFolder(FaceDataset):
         label_names: Sequence[str] | None = None,
         img_size: int = 48,
         on_error: str = "raise",
+        lazy: bool | None = None,
     ) -> None:
         if img_size < 1:
             raise DataError(f"img_size is {img_size}; it must be 1 or more")
-        store = Folder(Path(root))
-        if not store.path.is_dir():
+        fs = LocalFolder(Path(root))
+        if not fs.path.is_dir():
             raise DataNotFoundError(f"there is no folder {root}; give one with a folder per class")
-        names = [image.name for image in find_images(store)]
+        names = [image.name for image in list_images(fs)]
         if not names:
             raise DataNotFoundError(f"no images in folders of {root}; expected <class>/*.png")
         tops = sorted({name.split("/")[0] for name in names})
-        top = None if split is None else _match_split(split, tops, store)
+        top = None if split is None else _match_split(split, tops, fs)
         if top is None and all(folder.lower() in SPLIT_FOLDERS for folder in tops):
             raise DataError(f"{root} has splits; name one: split={tops[0]!r}")
-        classes = _classes(names, top, tops)
+        classes = tuple(label_names or _classes(names, top, tops))
         chosen = [name for name in names if top is None or name.startswith(f"{top}/")]
         folders = [_class_folder(name, top is not None) for name in chosen]
-        self.label_names = tuple(label_names or classes)
         try:
-            positions = label_indices(folders, self.label_names)
+            positions = label_indices(folders, classes)
         except ValueError as error:
             raise DataError(f"{root}: {error}") from error
-        images, read, self.skipped = read_faces(
-            store, chosen, img_size, resize=True, on_error=on_error
-        )
-        targets = torch.tensor(positions, dtype=torch.int64)[torch.from_numpy(read)]
-        source = f"{store.where(top or '')} ({len(images):,} faces)"
+        files = FaceFiles(fs, chosen, img_size, resize=True)
+        lazy = len(chosen) * img_size**2 > MAX_IN_MEMORY if lazy is None else lazy
+        images, usable = _open_lazily(files, on_error) if lazy else _read_now(files, on_error)
+        targets = list(compress(positions, usable))
+        skipped = [fs.where(name) for name in compress(chosen, ~usable)]
+        source = f"{fs.where(top or '')} ({len(images):,} faces)"
         super().__init__(
-            torch.from_numpy(images),
-            targets,
-            self.label_names,
-            files=list(compress(chosen, read)),
+            images,
+            torch.tensor(targets, dtype=torch.int64),
+            classes,
+            files=list(compress(chosen, usable)),
             split=split or "",
             source=source,
-            summary=self._summary(source, targets.tolist()),
+            summary=_summary(source, classes, targets, skipped),
+            skipped=skipped,
             transform=transform,
         )
 
-    def _summary(self, source: str, targets: list[int]) -> str:
-        counts = Counter(targets)
-        listed = ", ".join(f"{name} {counts[i]:,}" for i, name in enumerate(self.label_names))
-        text = f"{source}: {listed}"
-        if self.skipped:
-            text += f"; skipped {len(self.skipped):,} unusable files, first {self.skipped[0]}"
-        return text
+
+def _read_now(files: FaceFiles, on_error: str) -> tuple[Images, NDArray[np.bool_]]:
+    faces, usable = files.read_all(on_error)
+    return torch.from_numpy(faces), usable
 
 
-def _match_split(split: str, tops: list[str], store: Folder) -> str:
+def _open_lazily(files: FaceFiles, on_error: str) -> tuple[Images, NDArray[np.bool_]]:
+    usable = np.ones(len(files.names), dtype=bool)
+    if on_error != "raise":
+        usable = files.find_usable(on_error)
+    left = replace(files, names=list(compress(files.names, usable)))
+    return LazyFaces(left, (len(left.names), files.side, files.side)), usable
+
+
+def _summary(
+    source: str, label_names: Sequence[str], targets: Sequence[int], skipped: Sequence[str]
+) -> str:
+    counts = Counter(targets)
+    listed = ", ".join(f"{name} {counts[i]:,}" for i, name in enumerate(label_names))
+    text = f"{source}: {listed}"
+    if skipped:
+        text += f"; skipped {len(skipped):,} unusable files, first {skipped[0]}"
+    return text
+
+
+def _match_split(split: str, tops: list[str], fs: LocalFolder) -> str:
     """Returns the folder that is named like a split, or means the same."""
     same = [top for top in tops if top.lower() == split.lower()]
     alias = SPLIT_FOLDERS.get(split.lower())
     like = [top for top in tops if alias and SPLIT_FOLDERS.get(top.lower()) == alias]
     if not same and not like:
         raise SplitNotFoundError(
-            f"no split {split!r} in {store.path}; its folders are {', '.join(tops)}"
+            f"no split {split!r} in {fs.path}; its folders are {', '.join(tops)}"
         )
     return (same + like)[0]
 

@@ -1,4 +1,4 @@
-"""Image files in class folders: found by name, then read into one array."""
+"""Image files in class folders: found by name, then read as gray faces."""
 
 import io
 import lzma
@@ -6,15 +6,19 @@ import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
-from fer_zoo.data.filesystem import Store
+from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.errors import DataError, FerZooError
 from fer_zoo.images import read_image
 
@@ -24,6 +28,10 @@ T = TypeVar("T")
 #: drives fail for a moment.
 RETRIES, PAUSE = 3, 0.1
 
+#: Threads that read image files.
+THREADS = 4
+
+_AT_ONCE = 256  # files that the threads are given at once
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
@@ -33,7 +41,7 @@ class ImageFile:
     """An image in a class folder.
 
     Args:
-        name: Its name in the store.
+        name: Its name in the files.
         folders: The folders above the class folder, outermost first.
         label: The class folder's name.
     """
@@ -43,10 +51,10 @@ class ImageFile:
     label: str
 
 
-def find_images(store: Store) -> list[ImageFile]:
-    """Returns the images that lie in a folder of the store, sorted by name."""
+def list_images(fs: FileSystem) -> list[ImageFile]:
+    """Returns the images that lie in a folder, sorted by name."""
     found = []
-    for name in store.files():
+    for name in fs.files():
         *folders, _ = name.split("/")
         if folders and name.lower().endswith(_SUFFIXES):
             found.append(ImageFile(name, tuple(folders[:-1]), folders[-1]))
@@ -71,70 +79,117 @@ def with_retries(read: Callable[[], T], where: str) -> T:
     ) from reason
 
 
-def read_faces(
-    store: Store,
-    names: Sequence[str],
-    side: int,
-    *,
-    resize: bool,
-    on_error: str,
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], tuple[str, ...]]:
-    """Reads images as gray faces of one size.
+@dataclass(frozen=True)
+class FaceFiles:
+    """Image files as gray faces of one size; called with positions, it reads these faces.
 
     Args:
-        store: Where they lie.
-        names: Their n names.
+        fs: Where they lie.
+        names: Their N names.
         side: Height and width S of a face.
         resize: Whether other sizes are resized; otherwise they are an error.
-        on_error: ``"raise"``, or ``"skip"`` to leave out what cannot be used.
-
-    Returns:
-        Faces (m, S, S), which of the n names they are of (n,), and the names left out.
-
-    Raises:
-        DataError: If an image cannot be used, or none can.
     """
-    if on_error not in ("raise", "skip"):
-        raise DataError(f"on_error is {on_error!r}; expected 'raise' or 'skip'")
-    faces = np.zeros((len(names), side, side), dtype=np.uint8)
-    read = np.zeros(len(names), dtype=bool)
-    skipped = []
-    for i, name in enumerate(names):
+
+    fs: FileSystem
+    names: Sequence[str]
+    side: int
+    resize: bool = False
+
+    def __call__(self, positions: Sequence[int]) -> Tensor:
+        """Reads the faces at n positions, uint8 (n, S, S).
+
+        Raises:
+            DataError: If an image cannot be used.
+        """
+        faces = np.zeros((len(positions), self.side, self.side), dtype=np.uint8)
+        with closing(self._read(positions)) as reading:
+            for i, face in enumerate(reading):
+                if isinstance(face, DataError):
+                    raise face
+                faces[i] = face
+        return torch.from_numpy(faces)
+
+    def read_all(self, on_error: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Reads all faces that can be used.
+
+        Args:
+            on_error: ``"raise"``, or ``"skip"`` to leave out what cannot be used.
+
+        Returns:
+            Faces (M, S, S), and which of the N names they are of (N,).
+
+        Raises:
+            DataError: If an image cannot be used, or none can.
+        """
+        faces = np.zeros((len(self.names), self.side, self.side), dtype=np.uint8)
+        usable = self.find_usable(on_error, faces)
+        return faces if usable.all() else faces[usable], usable
+
+    def find_usable(
+        self, on_error: str, faces: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.bool_]:
+        """Finds out which names (N,) can be used; the arguments are those of :meth:`read_all`.
+
+        Args:
+            on_error: ``"raise"``, or ``"skip"``.
+            faces: Where to leave the faces (N, S, S), if they are wanted.
+        """
+        if on_error not in ("raise", "skip"):
+            raise DataError(f"on_error is {on_error!r}; expected 'raise' or 'skip'")
+        usable = np.ones(len(self.names), dtype=bool)
+        with closing(self._read(range(len(self.names)))) as reading:
+            for i, face in enumerate(reading):
+                if not isinstance(face, DataError):
+                    if faces is not None:
+                        faces[i] = face
+                elif on_error == "raise":
+                    raise DataError(f"{face}; or leave such files out with on_error='skip'")
+                else:
+                    usable[i], reason = False, face
+        if len(usable) and not usable.any():
+            raise DataError(f"none of {len(usable):,} images can be used; the last: {reason}")
+        return usable
+
+    def _read(
+        self, positions: Sequence[int]
+    ) -> Generator[NDArray[np.uint8] | DataError, None, None]:
+        """Yields the face at each position, or why it cannot be used."""
+        with _strict_pillow(), ThreadPoolExecutor(THREADS) as pool:
+            for first in range(0, len(positions), _AT_ONCE):  # so that few wait to be taken
+                yield from pool.map(self._read_one, positions[first : first + _AT_ONCE])
+
+    def _read_one(self, position: int) -> NDArray[np.uint8] | DataError:
+        name = self.names[position]
+        where = self.fs.where(name)
+
+        def read() -> NDArray[np.uint8]:
+            with self.fs.open(name) as file:
+                return _decode(file.read(), where, self.side, self.resize)
+
         try:
-            faces[i], read[i] = _read_face(store, name, side, resize), True
+            return with_retries(read, where)
         except DataError as error:
-            if on_error == "raise":
-                raise DataError(f"{error}; or leave such files out with on_error='skip'") from error
-            skipped.append(store.where(name))
-            reason = error
-    if skipped and not read.any():
-        raise DataError(f"none of {len(names):,} images can be used; the last: {reason}")
-    return faces[read], read, tuple(skipped)
+            return error
 
 
-def _read_face(store: Store, name: str, side: int, resize: bool) -> NDArray[np.uint8]:
-    where = store.where(name)
-
-    def read() -> NDArray[np.uint8]:
-        with store.open(name) as file:
-            data = file.read()
-        return _decode(data, where, side, resize)
-
-    return with_retries(read, where)
+@contextmanager
+def _strict_pillow() -> Iterator[None]:
+    """Makes Pillow refuse huge images; its warnings of odd metadata do not matter here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def _decode(data: bytes, where: str, side: int, resize: bool) -> NDArray[np.uint8]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata does not matter here
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
-            if not resize and image.size != (side, side):
-                raise DataError(
-                    f"{where} is {image.width}x{image.height}, not {side}x{side} as in FER-2013; "
-                    "FaceFolder reads faces of any size"
-                )
-            face = read_image(image).convert("L")
+        image = Image.open(io.BytesIO(data))
+        if not resize and image.size != (side, side):
+            raise DataError(
+                f"{where} is {image.width}x{image.height}, not {side}x{side} as in FER-2013; "
+                "FaceFolder reads faces of any size"
+            )
+        face = read_image(image).convert("L")
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{where}: {error}; shrink it first") from error
     except DataError:

@@ -1,4 +1,4 @@
-"""Where to compute, and what that device gains from."""
+"""The device to compute on, and the number formats that make it faster."""
 
 import torch
 
@@ -7,7 +7,10 @@ from fer_zoo.provenance import cpu_features
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:
-    """Returns the device asked for; without one, CUDA where there is a GPU, else the CPU.
+    """Returns a device; by default CUDA where there is a GPU, else the CPU.
+
+    Args:
+        device: A device or its name.
 
     Raises:
         ConfigError: If this machine has no such device.
@@ -26,10 +29,10 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
 def gains_from_bfloat16(device: torch.device) -> bool:
     """Says whether bfloat16 autocast speeds up training here.
 
-    On CPUs that is so with AMX, and with AVX-512 BF16 on AMD's cores (measured on EPYC: 1.6 to
-    1.95 times on dense 3x3 convolutions). Intel's cores without AMX, as virtual machines may show
-    them, have AVX-512 BF16 and lose by it (measured on a Xeon of family 6, model 207: 0.5 to 0.95
-    times float32 over the models of this package); without either, bfloat16 is emulated.
+    CPUs gain with AMX, and AMD's with AVX-512 BF16 (measured on EPYC: 1.6 to 1.95 times on dense
+    3x3 convolutions). Intel's CPUs with AVX-512 BF16 but without AMX, as in virtual machines, lose
+    (measured on a Xeon of family 6, model 207: 0.5 to 0.95 times the speed of float32 over the
+    models of this package). Other CPUs emulate bfloat16.
 
     Args:
         device: Where to compute.
@@ -45,8 +48,8 @@ def gains_from_bfloat16(device: torch.device) -> bool:
 def gains_from_channels_last(device: torch.device) -> bool:
     """Says whether channels_last speeds up convolutions here.
 
-    On CPUs it does in float32 too (measured with AVX2 alone: 1.1 to 1.25 times on ResNet-18 at
-    32 to 48 pixels); GPUs want it together with bfloat16.
+    CPUs gain in float32 too (measured with AVX2 alone: 1.1 to 1.25 times on ResNet-18 at 32 to 48
+    pixels). GPUs gain together with bfloat16.
 
     Args:
         device: Where to compute.

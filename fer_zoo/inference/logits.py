@@ -1,12 +1,11 @@
-"""Models made ready to use, the logits of many faces, and where weights come from."""
+"""Models made ready to use, and the logits of many faces."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
 from fer_zoo.models import Ensemble, FaceModel, create_model
 from fer_zoo.models.ensemble import log_mean_probability
-from fer_zoo.models.weights import CONFIG_NAME, weights_record
+from fer_zoo.models.weights import weights_sha256
 from fer_zoo.preprocessing import Preprocessing, preprocessing_of
 
 
@@ -85,7 +84,7 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
             f"{type(module).__name__} has no label_names or no pretrained_cfg: make it with "
             "fer_zoo.create_model and num_classes > 0"
         )
-    sha256 = None if module is model else weights_of(module).get("sha256")
+    sha256 = None if module is model else weights_sha256(module)
     ready = cast("FaceModel | Ensemble", module)
     return LoadedModel(ready, name, place, label_names, preprocessing_of(ready), sha256)
 
@@ -157,32 +156,3 @@ def _in_eval_mode(module: nn.Module, device: torch.device) -> Iterator[Callable[
     finally:
         for part, training in modes.items():
             part.training = training
-
-
-def weights_of(model: Any) -> dict[str, Any]:
-    """Returns what is on record of the weights that a model's pretrained_cfg names.
-
-    Args:
-        model: A model of fer_zoo.
-
-    Returns:
-        ``sha256``, ``recipe``, ``metrics``, ``temperature`` and ``training``, as far as known; of
-        an ensemble, a list of ``sha256``.
-    """
-    if isinstance(model, Ensemble):
-        return {"sha256": [weights_of(member).get("sha256") for member in model.members]}
-    file = model.pretrained_cfg.get("file")
-    if not file:
-        return {}
-    path = Path(file)
-    if not path.is_dir():
-        return weights_record(path.stem) or {}
-    config = json.loads((path / CONFIG_NAME).read_text())
-    known = {
-        key: config[key]
-        for key in ("recipe", "metrics", "temperature", "training")
-        if key in config
-    }
-    if "weights_sha256" in config:
-        known["sha256"] = config["weights_sha256"]
-    return known

@@ -10,9 +10,9 @@ from fer_zoo.layers.drop import MultiAttentionDrop
 class SelfAttention2d(nn.Module):
     """Self-attention between all positions of a feature map, added to the map.
 
-    As in SAGAN (arXiv:1805.08318) 1x1 convolutions give query, key and value, and a learned scalar
-    weighs the attended map against the residual. It differs in scaling the scores by 1/sqrt(d), and
-    in starting the scalar at a small positive value, so that every weight has a gradient at once.
+    As in SAGAN (arXiv:1805.08318), 1x1 convolutions give query, key and value, and a learned scalar
+    weighs the attended map against the residual. Unlike there, the scores are scaled by 1/sqrt(d),
+    and the scalar starts at a small positive value, so that every weight has a gradient at once.
 
     Args:
         channels: Channels C of the map.
@@ -70,9 +70,9 @@ class SelfAttention2d(nn.Module):
 class LocalAttention(nn.Module):
     """One attention map over the positions of a feature map.
 
-    LANet as a local branch of TransFER (Xue et al. 2021, arXiv:2108.11116): 1x1 convolution to
-    C / 16 channels, BN, ReLU, 1x1 convolution to one channel, BN, sigmoid. Several of them, with
-    :class:`MultiAttentionDrop` between, look at different parts of a face.
+    This is LANet, the local branch of TransFER (Xue et al. 2021, arXiv:2108.11116): 1x1 convolution
+    to C / 16 channels, BN, ReLU, 1x1 convolution to one channel, BN, sigmoid. Several of them,
+    with :class:`MultiAttentionDrop` over their maps, look at different parts of a face.
 
     Args:
         channels: Channels C of the map.

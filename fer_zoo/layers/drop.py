@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 
 class MultiAttentionDrop(nn.Module):
-    """Zeroes one whole map of a sample, so that the other maps must find something too.
+    """Zeroes one whole map of a sample, so that the model must learn from the others too.
 
     MAD of TransFER (Xue et al. 2021, arXiv:2108.11116): in training each sample loses, with
-    probability ``p``, exactly one of its maps, chosen evenly. Nothing is rescaled. Along another
+    probability ``p``, exactly one of its maps, each as likely. Nothing is rescaled. Along another
     ``dim`` it drops branches, or attention heads (the paper's MSAD). Unlike element-wise dropout it
     never leaves a part of a map, and unlike :class:`torch.nn.Dropout2d` it never drops two maps.
 

@@ -13,8 +13,8 @@ POOLS = ("avg", "max", "token", "")
 class ClassifierHead(nn.Module):
     """Pools a map or tokens, then hidden layers, if any, and a linear classifier.
 
-    The heads of AlexNet and VGG (hidden layers on a pooled grid), of ResNet (global pool) and of
-    ViT (class token) in one. Maps are pooled to ``grid`` adaptively, so that any input size fits.
+    One class has the heads of AlexNet and VGG (hidden layers on a pooled grid), of ResNet (global
+    pool) and of ViT (class token). A map is pooled to ``grid`` adaptively: any input size fits.
 
     Args:
         in_features: Channels C of the map, or width D of a token.
@@ -79,10 +79,14 @@ class ClassifierHead(nn.Module):
     ) -> None:
         """Starts a new classifier; the arguments are those of the class.
 
+        Without ``global_pool`` the pool stays; where there is none, classes bring the usual one.
+
         Raises:
             ValueError: As for the class.
         """
         pool = self.global_pool if global_pool is None else global_pool
+        if global_pool is None and num_classes and not pool:  # classes need one again
+            pool = "token" if self.num_prefix_tokens else "avg"
         if pool not in POOLS:
             raise ValueError(f"global_pool must be one of {POOLS}, not {pool!r}")
         if pool == "token" and not self.num_prefix_tokens:
@@ -95,6 +99,7 @@ class ClassifierHead(nn.Module):
             self.fc = nn.Linear(self.num_features, num_classes, device=device, dtype=dtype)
             nn.init.normal_(self.fc.weight, std=0.01)
             nn.init.zeros_(self.fc.bias)
+        self.fc.train(self.training)
 
     def pool(self, x: Tensor) -> Tensor:
         """Returns one vector per sample, (N, in_features * grid^2)."""

@@ -5,9 +5,6 @@ from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.fer_alexnet import AlexNet
 from fer_zoo.models.fer_alexnet import fer_alexnet as alexnet
 from fer_zoo.models.fer_alexnet import fer_alexnet_224 as alexnet_224
-from fer_zoo.models.fer_cnn_transformer import CustomCNN
-from fer_zoo.models.fer_cnn_transformer import fer_cnn_transformer as cnn_transformer
-from fer_zoo.models.fer_cnn_transformer import fer_cnn_transformer_224 as cnn_transformer_224
 from fer_zoo.models.fer_dacl import DACL
 from fer_zoo.models.fer_dacl import fer_dacl as dacl
 from fer_zoo.models.fer_dacl import fer_dacl_224 as dacl_224
@@ -16,11 +13,14 @@ from fer_zoo.models.fer_resnet import fer_resnet18 as resnet18
 from fer_zoo.models.fer_resnet import fer_resnet18_224 as resnet18_224
 from fer_zoo.models.fer_resnet import fer_resnet50 as resnet50
 from fer_zoo.models.fer_resnet import fer_resnet50_224 as resnet50_224
-from fer_zoo.models.fer_transfer import TransFER, TransFERConcat
+from fer_zoo.models.fer_transfer import TransFER
 from fer_zoo.models.fer_transfer import fer_transfer as transfer
 from fer_zoo.models.fer_transfer import fer_transfer_224 as transfer_224
-from fer_zoo.models.fer_transfer import fer_transfer_concat as transfer_concat
-from fer_zoo.models.fer_transfer import fer_transfer_concat_224 as transfer_concat_224
+from fer_zoo.models.fer_transfer_concat import CustomCNN, TransFERConcat
+from fer_zoo.models.fer_transfer_concat import fer_cnn_transformer as cnn_transformer
+from fer_zoo.models.fer_transfer_concat import fer_cnn_transformer_224 as cnn_transformer_224
+from fer_zoo.models.fer_transfer_concat import fer_transfer_concat as transfer_concat
+from fer_zoo.models.fer_transfer_concat import fer_transfer_concat_224 as transfer_concat_224
 from fer_zoo.models.fer_vgg import VGG
 from fer_zoo.models.fer_vgg import fer_vgg as vgg
 from fer_zoo.models.fer_vgg import fer_vgg_224 as vgg_224

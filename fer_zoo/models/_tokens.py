@@ -1,6 +1,6 @@
 """The encoder's block, and what timm expects of a model that reads a stem's map as tokens."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from timm.layers import DropPath, Mlp
@@ -75,10 +75,11 @@ class TokenModel(FaceModel):
     A subclass builds ``stem``, ``blocks``, ``norm`` and ``head``; here is what follows from them.
     """
 
-    num_prefix_tokens: int = 0
-    stem: FaceModel
-    blocks: nn.Sequential
-    norm: nn.Module
+    if TYPE_CHECKING:  # torch.jit.script stops at a module's annotation
+        stem: FaceModel
+        blocks: nn.Sequential
+        norm: nn.Module
+    num_prefix_tokens = 0
 
     def tokenize(self, x: Tensor) -> Tensor:
         """Makes tokens (N, L, D) of the stem's map."""
@@ -95,15 +96,18 @@ class TokenModel(FaceModel):
 
     def encode(self, x: Tensor) -> Tensor:
         """Runs the encoder on tokens (N, L, D), without the norm that follows it."""
-        if self.grad_checkpointing and not torch.jit.is_scripting():
+        if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
             x = checkpoint_seq(self.blocks, x)
         else:
             x = self.blocks(x)
         return x
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Returns the encoded tokens, normalised, (N, L, D)."""
-        tokens: Tensor = self.norm(self.encode(self.tokenize(self.stem(x))))
+        """Returns the encoded tokens, normalised, (N, L, D); once pruned, the stem's last map."""
+        x = self.stem(x)
+        if len(self.blocks) == 0:
+            return x
+        tokens: Tensor = self.norm(self.encode(self.tokenize(x)))
         return tokens
 
     def to_map(self, tokens: Tensor, height: int, width: int) -> Tensor:
@@ -116,8 +120,10 @@ class TokenModel(FaceModel):
             height: Height of the stem's map.
             width: Width of the stem's map.
         """
-        positions = tokens[:, self.num_prefix_tokens :].unflatten(1, (-1, height, width))
-        return positions.mean(dim=1).permute(0, 3, 1, 2)
+        tokens = tokens[:, self.num_prefix_tokens :]
+        n, length, dim = tokens.shape
+        branches = length // (height * width)
+        return tokens.reshape(n, branches, height, width, dim).mean(dim=1).permute(0, 3, 1, 2)
 
     def forward_intermediates(
         self,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fer_zoo.errors import ConfigError
 from fer_zoo.labels import label_order
+from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.registry import create_model
 
 _INPUT = ("input_size", "mean", "std", "interpolation")
@@ -20,22 +21,24 @@ def log_mean_probability(logits: Sequence[Tensor]) -> Tensor:
     return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
 
 
-class Ensemble(nn.Module):
+class Ensemble(FaceModel):
     """The mean of several models' calibrated probabilities.
 
     Each member's logits are divided by its ``temperature`` (Guo et al. 2017, arXiv:1706.04599)
     before the softmax, so that an overconfident member does not outvote the others. The result is
-    the logarithm of the mean: its softmax is the mean itself, and it goes wherever a model's logits
-    go, :class:`fer_zoo.Predictor` and :func:`fer_zoo.evaluate` included.
+    the logarithm of the mean: its softmax is the mean itself. It goes wherever a model's logits go,
+    :class:`fer_zoo.Predictor` and :func:`fer_zoo.evaluate` included. It has no features or
+    classifier of its own: ask its members.
 
     Args:
         members: Names, folders that training wrote, or models of fer_zoo; names and folders are
             loaded with their weights. Labels may come in any order: the first member's is kept.
 
     Attributes:
+        members: The models.
         label_names: Names of the classes, as the first member orders them.
         pretrained_cfg: The members' common preprocessing.
-        temperature: 1: the members are calibrated.
+        temperature: 1, because the members are calibrated.
 
     Raises:
         ConfigError: If there is no member, or members differ in their labels or preprocessing.
@@ -51,9 +54,7 @@ class Ensemble(nn.Module):
         torch.Size([2, 7])
     """
 
-    temperature = 1.0
-
-    def __init__(self, members: Sequence[str | Path | nn.Module]) -> None:
+    def __init__(self, members: Sequence[str | Path | FaceModel]) -> None:
         super().__init__()
         if not members:
             raise ConfigError("an ensemble needs a member: give names, folders or models")
@@ -61,12 +62,14 @@ class Ensemble(nn.Module):
             m if isinstance(m, nn.Module) else create_model(m, pretrained=True) for m in members
         )
         first: Any = self.members[0]
-        self.label_names: tuple[str, ...] = tuple(getattr(first, "label_names", ()))
+        self.label_names = tuple(getattr(first, "label_names", ()))
         self.num_classes = len(self.label_names)
+        self.num_features, self.head_hidden_size, self.feature_info = 0, 0, []
         self.orders = [self._order(member, i) for i, member in enumerate(self.members)]
-        self.pretrained_cfg: dict[str, Any] = {
+        self.pretrained_cfg = {
             key: first.pretrained_cfg.get(key) for key in (*_INPUT, "crop_pct", "crop_mode")
         }
+        self.in_chans = self.pretrained_cfg["input_size"][0]
 
     def _order(self, member: Any, i: int) -> list[int]:
         """Returns where a member has each of the ensemble's classes."""

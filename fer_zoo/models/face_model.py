@@ -1,10 +1,11 @@
 """The base of every model: what its callers may rely on, and what timm expects of it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from timm.layers import register_notrace_module
-from timm.models import checkpoint
+from timm.models import checkpoint, checkpoint_seq
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
@@ -22,9 +23,10 @@ def generic_label_names(num_classes: int) -> tuple[str, ...]:
 class FaceModel(nn.Module):
     """A classifier of faces: float images (N, in_chans, H, W) to logits (N, num_classes).
 
-    A subclass builds ``stages`` that follow each other, calls :meth:`describe_stages` and
-    :meth:`set_head`, and defines ``forward_features``. A class of timm, which has most of these
-    methods, comes before this one: ``class SmallFaceResNet(ResNet, FaceModel)``.
+    The forward pass is ``stages``, one after the other, then ``head``. A subclass builds both and
+    calls :meth:`describe_stages` and :meth:`set_head`; one that is not made of stages overrides
+    what reads them. A class of timm, which has most of these methods, comes before this one:
+    ``class SmallFaceResNet(ResNet, FaceModel)``.
 
     Attributes:
         label_names: Names of the classes; empty without a classifier.
@@ -38,19 +40,37 @@ class FaceModel(nn.Module):
 
     Shape:
         (N, in_chans, H, W) -> (N, num_classes)
+
+    Example:
+        >>> import torch
+        >>> from fer_zoo.layers import ClassifierHead, conv_layer
+        >>> from fer_zoo.models import FaceModel
+        >>> class Small(FaceModel):
+        ...     def __init__(self, num_classes=7, in_chans=1):
+        ...         super().__init__()
+        ...         first = conv_layer(in_chans, 8, stride=2)
+        ...         self.stages = torch.nn.Sequential(first, conv_layer(8, 16, stride=2))
+        ...         self.describe_stages(in_chans, channels=(8, 16), reductions=(2, 4))
+        ...         self.set_head(ClassifierHead(16, num_classes), num_classes)
+        >>> Small()(torch.randn(2, 1, 48, 48)).shape
+        torch.Size([2, 7])
     """
 
-    label_names: tuple[str, ...] = ()
-    temperature: float = 1.0
     pretrained_cfg: dict[str, Any]
     in_chans: int
     num_classes: int
     num_features: int
     head_hidden_size: int
     feature_info: list[dict[str, Any]]
-    grad_checkpointing: bool = False
-    stages: nn.Sequential
-    head: ClassifierHead
+    if TYPE_CHECKING:  # torch.jit.script stops at a module's annotation
+        stages: nn.Sequential
+        head: ClassifierHead
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.label_names: tuple[str, ...] = ()
+        self.temperature: float = 1.0
+        self.grad_checkpointing: bool = False
 
     def describe_stages(
         self, in_chans: int, channels: Sequence[int], reductions: Sequence[int]
@@ -73,8 +93,12 @@ class FaceModel(nn.Module):
         self.head, self.num_classes, self.head_hidden_size = head, num_classes, head.num_features
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Returns the last map or the last tokens, unpooled."""
-        raise NotImplementedError(f"{type(self).__name__} has no features of its own")
+        """Returns the last map (N, num_features, H', W'), or the last tokens."""
+        if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            x = checkpoint_seq(self.stages, x)
+        else:
+            x = self.stages(x)
+        return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Returns the logits of features.
@@ -169,10 +193,11 @@ class FaceModel(nn.Module):
         taken, deepest = feature_take_indices(len(self.feature_info), indices)
         if deepest + 1 < len(self.stages):
             self.stages, prune_head = self.stages[: deepest + 1], True
-            self.num_features = self.head_hidden_size = self.feature_info[deepest]["num_chs"]
+            self.num_features = self.feature_info[deepest]["num_chs"]
         if prune_head:
             self.reset_classifier(0, "")
             self.head.hidden = nn.Sequential()
+            self.head_hidden_size = self.num_features
         return list(taken)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from timm.models import checkpoint_seq, generate_default_cfgs, register_model
-from torch import Tensor, nn
+from timm.models import generate_default_cfgs, register_model
+from torch import nn
 
 from fer_zoo.layers import ClassifierHead, conv_layer
 from fer_zoo.models._build import build, default_cfg
@@ -31,10 +31,11 @@ default_cfgs = generate_default_cfgs(
 class AlexNet(FaceModel):
     """Five convolutions, three of them followed by a max-pool, and three linear layers.
 
-    The single-stream form (Krizhevsky 2014, arXiv:1404.5997). Its 11x11 stem of stride 4 needs 63
-    pixels. For small faces the stem has a 5x5 kernel and stride 2, the pools keep the border, each
-    convolution has batch normalisation (without it the model learns little on small faces), and
-    the linear layers are narrower. ``small_stem=False`` gives the original geometry without norms.
+    This is the single-stream form (Krizhevsky 2014, arXiv:1404.5997). Its 11x11 stem of stride 4
+    needs 63 pixels. For small faces the stem has a 5x5 kernel and stride 2, the pools keep the
+    border, each convolution has batch normalisation (without it the model learns little on small
+    faces), and the linear layers are narrower. ``small_stem=False`` gives the original geometry
+    without norms.
 
     Args:
         num_classes: Logits; 0 gives features.
@@ -85,14 +86,6 @@ class AlexNet(FaceModel):
         grid = 3 if small_stem else 6
         head = ClassifierHead(256, num_classes, global_pool, grid, hidden, drop_rate, **dd)
         self.set_head(head, num_classes)
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Returns the last map, (N, 256, 3, 3) of 48-pixel faces."""
-        if self.grad_checkpointing and not torch.jit.is_scripting():
-            x = checkpoint_seq(self.stages, x)
-        else:
-            x = self.stages(x)
-        return x
 
 
 def _alexnet(variant: str, pretrained: bool, **kwargs: Any) -> FaceModel:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from timm.models import generate_default_cfgs, register_model
+import torch
+from timm.models import checkpoint_seq, generate_default_cfgs, register_model
 from timm.models._features import feature_take_indices
 from timm.models.resnet import BasicBlock
 from torch import Tensor, nn
@@ -59,7 +60,13 @@ class DACL(SmallFaceResNet):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Returns the attended last map, (N, num_features, H/16, W/16)."""
-        attended: Tensor = self.attention(super().forward_features(x))
+        x = self.maxpool(self.act1(self.bn1(self.conv1(x))))  # type: ignore[operator]
+        if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            stages = [self.layer1, self.layer2, self.layer3, self.layer4]
+            x = checkpoint_seq(stages, x, flatten=True)
+        else:
+            x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # type: ignore[operator]
+        attended: Tensor = self.attention(x)
         return attended
 
     def forward_intermediates(

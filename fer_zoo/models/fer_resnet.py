@@ -72,7 +72,7 @@ class SmallFaceResNet(ResNet, FaceModel):
         output_stride = strides[0] if output_stride is None else output_stride
         if output_stride not in strides:
             raise ValueError(f"output_stride must be one of {strides}, not {output_stride}")
-        super().__init__(
+        super().__init__(  # type: ignore[call-arg]
             *args, in_chans=in_chans, output_stride=output_stride * scale,
             zero_init_last=zero_init_last, **kwargs,
         )  # fmt: skip

@@ -13,7 +13,6 @@ from fer_zoo.layers import (
     ClassifierHead,
     LocalAttention,
     MultiAttentionDrop,
-    PositionEmbed,
     TokenEmbed,
 )
 from fer_zoo.models._build import build, default_cfg
@@ -24,21 +23,19 @@ from fer_zoo.models.weights import weights_path
 
 
 def _cfg(**kwargs: Any) -> dict[str, Any]:
-    fixed = {"first_conv": "stem.conv1", "classifier": "head.fc", "pool_size": (6, 6)}
+    fixed = {"first_conv": "stem.conv1", "classifier": "head.fc"}
     return default_cfg(**fixed | {"paper_ids": "arXiv:2108.11116"} | kwargs)
 
 
 default_cfgs = generate_default_cfgs(
     {
         "fer_transfer.fer2013": _cfg(file=weights_path("fer_transfer.fer2013")),
-        "fer_transfer_concat.fer2013": _cfg(file=weights_path("fer_transfer_concat.fer2013")),
-        "fer_transfer_224": _cfg(input_size=(1, 224, 224), pool_size=(14, 14)),
-        "fer_transfer_concat_224": _cfg(input_size=(1, 224, 224), pool_size=(7, 7)),
+        "fer_transfer_224": _cfg(input_size=(1, 224, 224)),
     }
 )
 
 
-_FULL_WIDTH = (64, 128, 256, 512)
+FULL_WIDTH = (64, 128, 256, 512)
 
 
 def resnet_stem(
@@ -170,82 +167,7 @@ class TransFER(TokenModel):
         return tokens
 
 
-class TransFERConcat(TransFER):
-    """The report's variant of TransFER: branches concatenated as tokens, mean over tokens, linear.
-
-    From Lee, "Learning Relation-Aware Facial Expression Representations with Transformers". A
-    branch is a 3x3 convolution with batch normalisation; :class:`MultiAttentionDrop` may zero one
-    of them whole (the report: dropout of single elements). Positions are learned (the report:
-    none), and the encoder is pre-norm (the report: post-norm, which did not learn under Adam). For
-    48 pixels the stem has three stages (6x6 positions), tokens are 192 wide, and the depth is 4
-    (the report: 7x7, 2048, 8). With :func:`fer_zoo.models.fer_cnn_transformer.custom_cnn` as its
-    stem, this class is the report's CustomCNN + Transformer too.
-
-    Args:
-        num_classes: Logits; 0 gives features.
-        in_chans: Input channels.
-        img_size: Size that positions are learned at; other sizes interpolate them.
-        global_pool: ``"avg"`` or ``"max"`` over tokens.
-        embed_dim: Width of a token.
-        mlp_ratio: Width of a block's hidden layer against ``embed_dim``.
-        head_drop: Probability that a sample loses one attention head, in each block.
-        **kwargs: Further arguments of :class:`TransFER`, those of the stem included.
-
-    Shape:
-        (N, in_chans, H, W) -> (N, num_classes)
-
-    Example:
-        >>> import torch
-        >>> from fer_zoo.models import TransFERConcat
-        >>> TransFERConcat(num_classes=7)(torch.randn(2, 1, 48, 48)).shape
-        torch.Size([2, 7])
-    """
-
-    num_prefix_tokens = 0
-
-    def __init__(
-        self,
-        num_classes: int = 7,
-        in_chans: int = 1,
-        img_size: int | tuple[int, int] = 48,
-        global_pool: str = "avg",
-        embed_dim: int = 192,
-        mlp_ratio: float = 1.0,
-        head_drop: float = 0.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            num_classes, in_chans, img_size, global_pool, embed_dim=embed_dim,
-            mlp_ratio=mlp_ratio, head_drop=head_drop, **kwargs,
-        )  # fmt: skip
-
-    def build_tokens(
-        self,
-        branches: int,
-        channels: int,
-        embed_dim: int,
-        grid: tuple[int, int],
-        dd: dict[str, Any],
-    ) -> None:
-        """Builds what :meth:`tokenize` needs."""
-        self.branches = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(channels, embed_dim, 3, padding=1, bias=False, **dd),
-                nn.BatchNorm2d(embed_dim, **dd),
-            )
-            for _ in range(branches)
-        )
-        self.positions: nn.Module = PositionEmbed(embed_dim, grid, **dd)
-
-    def tokenize(self, x: Tensor) -> Tensor:
-        """Makes tokens of each branch's map, one branch after the other, (N, branches*H*W, D)."""
-        maps = torch.stack([branch(x) for branch in self.branches], dim=1)  # (N, branches, D, H, W)
-        placed = self.positions(self.map_drop(maps))
-        tokens: Tensor = placed.flatten(3).transpose(2, 3).flatten(1, 2)
-        return tokens
-
-
-def transfer(
+def build_transfer(
     model_cls: type[TransFER], variant: str, pretrained: bool, maps: int, **kwargs: Any
 ) -> FaceModel:
     """Builds a model of this family, whose features are ``maps`` maps."""
@@ -258,40 +180,17 @@ def transfer(
 @register_model
 def fer_transfer(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """TransFER for 48-pixel faces; 6x6 tokens and a class token."""
-    return transfer(TransFER, "fer_transfer", pretrained, 5, **kwargs)
+    return build_transfer(TransFER, "fer_transfer", pretrained, 5, **kwargs)
 
 
 @register_model
 def fer_transfer_224(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """TransFER of the paper's widths with the standard ResNet stem, 224 pixels, 14x14 tokens."""
     args = {
-        "img_size": 224, "small_stem": False, "stem_channels": _FULL_WIDTH, "embed_dim": 768,
+        "img_size": 224, "small_stem": False, "stem_channels": FULL_WIDTH, "embed_dim": 768,
         "depth": 8,
     }  # fmt: skip
-    return transfer(TransFER, "fer_transfer_224", pretrained, 5, **args | kwargs)
+    return build_transfer(TransFER, "fer_transfer_224", pretrained, 5, **args | kwargs)
 
 
-@register_model
-def fer_transfer_concat(pretrained: bool = False, **kwargs: Any) -> FaceModel:
-    """The report's TransFER for 48-pixel faces; 6x6 tokens from each of two branches."""
-    return transfer(TransFERConcat, "fer_transfer_concat", pretrained, 5, **kwargs)
-
-
-@register_model
-def fer_transfer_concat_224(pretrained: bool = False, **kwargs: Any) -> FaceModel:
-    """The report's TransFER of the report's widths, 224 pixels, 7x7 tokens from each branch."""
-    args = {
-        "img_size": 224, "small_stem": False, "stem_stages": 4, "stem_channels": _FULL_WIDTH,
-        "embed_dim": 2048, "depth": 8,
-    }  # fmt: skip
-    return transfer(TransFERConcat, "fer_transfer_concat_224", pretrained, 6, **args | kwargs)
-
-
-__all__ = [
-    "TransFER",
-    "TransFERConcat",
-    "fer_transfer",
-    "fer_transfer_224",
-    "fer_transfer_concat",
-    "fer_transfer_concat_224",
-]
+__all__ = ["TransFER", "fer_transfer", "fer_transfer_224"]

@@ -5,8 +5,8 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from timm.models import checkpoint_seq, generate_default_cfgs, register_model
-from torch import Tensor, nn
+from timm.models import generate_default_cfgs, register_model
+from torch import nn
 
 from fer_zoo.labels import FERPLUS_LABELS
 from fer_zoo.layers import ClassifierHead, conv_layer
@@ -35,8 +35,9 @@ default_cfgs = generate_default_cfgs(
 class VGG(FaceModel):
     """Four stages of two 3x3 convolutions and a max-pool, then three linear layers.
 
-    The report's VGGNet. Unlike VGG-16 (arXiv:1409.1556) it has four stages of two convolutions each
-    and batch normalisation, and pools the last map adaptively before it is flattened.
+    This is the report's VGGNet. Unlike VGG-16 (arXiv:1409.1556) it has four stages of two
+    convolutions each and batch normalisation, and pools the last map adaptively before it is
+    flattened.
 
     Args:
         num_classes: Logits; 0 gives features.
@@ -90,14 +91,6 @@ class VGG(FaceModel):
         self.describe_stages(in_chans, channels, reductions)
         head = ClassifierHead(channels[-1], num_classes, global_pool, grid, hidden, drop_rate, **dd)
         self.set_head(head, num_classes)
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Returns the last map, (N, channels[-1], 3, 3) of 48-pixel faces."""
-        if self.grad_checkpointing and not torch.jit.is_scripting():
-            x = checkpoint_seq(self.stages, x)
-        else:
-            x = self.stages(x)
-        return x
 
 
 def _vgg(variant: str, pretrained: bool, **kwargs: Any) -> FaceModel:

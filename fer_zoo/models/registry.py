@@ -11,11 +11,17 @@ import timm
 from timm.models import split_model_name_tag
 from torch import nn
 
-from fer_zoo.errors import ConfigError, FerZooError, UnknownModelError, WeightsError
+from fer_zoo.errors import ArgumentError, ConfigError, FerZooError, UnknownModelError, WeightsError
 from fer_zoo.labels import same_label_order
 from fer_zoo.models._build import PREFIX, is_missing
-from fer_zoo.models.face_model import generic_label_names
-from fer_zoo.models.weights import CONFIG_NAME, WEIGHTS_NAME, fetch_from_hub, read_config
+from fer_zoo.models.face_model import FaceModel, generic_label_names
+from fer_zoo.models.weights import (
+    CONFIG_NAME,
+    WEIGHTS_NAME,
+    fetch_from_hub,
+    folder_record,
+    read_config,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -89,7 +95,7 @@ def create_model(
     in_chans: int | None = None,
     label_names: Sequence[str] | None = None,
     **kwargs: Any,
-) -> nn.Module:
+) -> FaceModel:
     """Creates a model.
 
     Args:
@@ -101,7 +107,8 @@ def create_model(
         in_chans: Input channels, 1 by default; weights are adapted so that replicated gray gives
             the same output.
         label_names: Names of the classes, for a new classifier.
-        **kwargs: Arguments of the model (``drop_rate``, ``features_only``, ``img_size`` ...).
+        **kwargs: Arguments of the model (``drop_rate``, ``features_only`` ...). ``img_size`` is the
+            size that faces are brought to; convolutional networks take any without it.
 
     Returns:
         A module from float images (N, in_chans, H, W) to logits (N, num_classes).
@@ -109,7 +116,8 @@ def create_model(
     Raises:
         UnknownModelError: If there is no such model or tag.
         WeightsError: If weights are asked for and missing, damaged or unfit.
-        ConfigError: If ``label_names`` does not have ``num_classes`` names.
+        ConfigError: If ``label_names`` does not have ``num_classes`` names, or the model does not
+            take an argument.
 
     Example:
         >>> import fer_zoo
@@ -126,24 +134,26 @@ def create_model(
     checkpoint = str(kwargs.get("checkpoint_path") or WEIGHTS_NAME)
     if not checkpoint.endswith(".safetensors"):
         raise WeightsError(f"{checkpoint}: only safetensors files are loaded; convert it first")
-    folder = _model_folder(str(name), kwargs.get("cache_dir"))
     options = {"pretrained": pretrained, "num_classes": num_classes, "in_chans": in_chans, **kwargs}
+    folder = _model_folder(str(name), kwargs.get("cache_dir"))
     if not folder:
-        return cast(nn.Module, timm.create_model(resolve_name(str(name)), **options))
+        return cast(FaceModel, timm.create_model(resolve_name(str(name)), **options))
+    config = _folder_config(str(name), folder)
+    record = folder_record(folder, config) if pretrained else None
     try:
-        return cast(nn.Module, timm.create_model(folder, **options))
-    except FerZooError:
-        raise
+        model = timm.create_model(**_of_folder(folder, config, options), record=record)
     except Exception as error:  # a damaged config.json can ask for anything
-        if kwargs:  # then the caller may be wrong
-            raise
+        if kwargs or (isinstance(error, FerZooError) and not isinstance(error, ArgumentError)):
+            raise  # the caller may be wrong
         raise WeightsError(
             f"{name}: no model can be built from its {CONFIG_NAME} ({type(error).__name__}: "
             f"{error}); copy or train it again"
         ) from error
+    getattr(model, "_model_args", {}).pop("record", None)  # timm saves what a model was made with
+    return cast(FaceModel, model)
 
 
-def _rename(model: Any, names: tuple[str, ...], pretrained: bool) -> nn.Module:
+def _rename(model: Any, names: tuple[str, ...], pretrained: bool) -> FaceModel:
     """Gives a model its class names; a pretrained classifier of other classes is replaced."""
     saved = getattr(model, "label_names", ())
     same = same_label_order(names, saved)
@@ -153,11 +163,11 @@ def _rename(model: Any, names: tuple[str, ...], pretrained: bool) -> nn.Module:
         _logger.warning("%s left out: its classes are %s", classifier, ", ".join(saved))
         model.reset_classifier(len(names))
     model.label_names = model.pretrained_cfg["label_names"] = names
-    return cast(nn.Module, model)
+    return cast(FaceModel, model)
 
 
-def _model_folder(name: str, cache_dir: str | Path | None) -> str | None:
-    """Returns ``local-dir:`` and the folder a name stands for, None if it is no folder.
+def _model_folder(name: str, cache_dir: str | Path | None) -> Path | None:
+    """Returns the folder a name stands for, None if it is no folder.
 
     A registered name wins over a folder of that name; ``./dacl`` is the folder.
     """
@@ -165,13 +175,17 @@ def _model_folder(name: str, cache_dir: str | Path | None) -> str | None:
     if is_model(name):
         return None
     if source in ("hf-hub", "hf_hub"):
-        folder = fetch_from_hub(rest, cache_dir)
-    else:
-        folder = Path(rest if source == "local-dir" else name)
-        if not (folder / CONFIG_NAME).is_file():
-            if source == "local-dir" or folder.is_dir() or "/" in name:
-                raise UnknownModelError(f"{folder} is no model folder: it has no {CONFIG_NAME}")
-            return None
+        return fetch_from_hub(rest, cache_dir)
+    folder = Path(rest if source == "local-dir" else name)
+    if (folder / CONFIG_NAME).is_file():
+        return folder
+    if source == "local-dir" or folder.is_dir() or "/" in name:
+        raise UnknownModelError(f"{folder} is no model folder: it has no {CONFIG_NAME}")
+    return None
+
+
+def _folder_config(name: str, folder: Path) -> dict[str, Any]:
+    """Reads config.json; refuses another library's model and counts of classes that differ."""
     config = read_config(folder)
     architecture = str(config.get("architecture"))
     if not (architecture.startswith(PREFIX) and is_model(architecture)):
@@ -188,4 +202,23 @@ def _model_folder(name: str, cache_dir: str | Path | None) -> str | None:
             f"{folder / CONFIG_NAME} says num_classes {' and '.join(map(str, said))}; copy or "
             "train it again"
         )
-    return f"local-dir:{folder}"
+    return config
+
+
+def _of_folder(folder: Path, config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Returns what timm would ask of a model for ``local-dir:`` and the folder.
+
+    What the caller asks for comes before what config.json says.
+    """
+    at_root = {k: config[k] for k in ("num_classes", "label_names") if k in config}
+    source = {"file": str(folder), "source": "local-dir"}
+    saved = config.get("model_args") or {}
+    return {
+        **saved,
+        "checkpoint_path": None,  # nothing in a folder may name another file
+        "pretrained_cfg_overlay": None,
+        "pretrained_model_args": saved,
+        "model_name": config["architecture"],
+        "pretrained_cfg": {**config["pretrained_cfg"], **at_root, **source},
+        **{key: value for key, value in options.items() if value is not None},
+    }

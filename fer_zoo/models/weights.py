@@ -4,12 +4,15 @@ import hashlib
 import json
 import logging
 import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-from safetensors import SafetensorError, safe_open
+import safetensors.torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from fer_zoo.errors import WeightsError
@@ -21,51 +24,133 @@ RECORD_PATH = _FOLDER / "weights.json"
 WEIGHTS_NAME, CONFIG_NAME = "model.safetensors", "config.json"
 
 
-def weights_path(name: str) -> str:
-    """Returns where the embedded weights ``architecture.tag`` lie inside the package."""
-    return str(_FOLDER / f"{name}.safetensors")
+@dataclass(frozen=True)
+class WeightsRecord:
+    """What is known of a weight file: an entry of weights.json, or a folder's config.json.
+
+    Attributes:
+        file: The safetensors file.
+        sha256: Its sha256 in hexadecimal; None where nothing vouches for the file.
+        architecture: The registered name, such as ``"fer_dacl"``.
+        tag: Which weights of the architecture, such as ``"fer2013"``.
+        temperature: What logits are divided by before the softmax, to calibrate the confidence.
+        recipe: The settings of the training run.
+        metrics: What was measured, by split.
+        training: How the run went: epochs, hours, hardware, versions.
+
+    Raises:
+        WeightsError: If an entry cannot be meant.
+    """
+
+    file: Path
+    sha256: str | None = None
+    architecture: str = ""
+    tag: str = ""
+    temperature: float = 1.0
+    recipe: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        value = self.temperature
+        if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            raise WeightsError(
+                f"{self.file}: the temperature on record is {value!r}, not a positive number"
+            )
+        for name in ("recipe", "metrics", "training"):
+            if not isinstance(getattr(self, name), dict):
+                raise WeightsError(f"{self.file}: {name} on record is no object")
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the record as weights.json holds it, with the file's name for its path."""
+        return {**asdict(self), "file": self.file.name}
+
+
+_ENTRIES = tuple(WeightsRecord.__dataclass_fields__)
 
 
 @cache
-def _records() -> dict[str, dict[str, Any]]:
+def _records() -> dict[str, WeightsRecord]:
     if not RECORD_PATH.is_file():
         return {}
-    records: dict[str, dict[str, Any]] = json.loads(RECORD_PATH.read_text())
-    return records
+    return {
+        name: WeightsRecord(**{**entry, "file": _FOLDER / entry["file"]})
+        for name, entry in json.loads(RECORD_PATH.read_text()).items()
+    }
 
 
-def recorded_weights() -> list[str]:
-    """Lists the embedded weights as ``architecture.tag``."""
+def embedded_weights() -> list[str]:
+    """Lists the weights in the package as ``architecture.tag``."""
     return sorted(_records())
 
 
-def forget_records() -> None:
-    """Makes the next look-up read the record again, after it was written."""
-    _records.cache_clear()
-
-
-def weights_record(name: str) -> dict[str, Any] | None:
-    """Returns what is recorded of embedded weights.
+def embedded_record(name: str) -> WeightsRecord | None:
+    """Returns what is recorded of weights in the package.
 
     Args:
         name: Architecture and tag, such as ``"fer_dacl.fer2013"``.
 
     Returns:
-        File, sha256, recipe, metrics and training of these weights; None if there are none.
+        Their record; None if there are none.
     """
     return _records().get(name)
 
 
-def file_sha256(path: Path) -> str:
-    """Returns the sha256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def forget_records() -> None:
+    """Makes the next look-up read weights.json again, after it was written."""
+    _records.cache_clear()
+
+
+def weights_path(name: str) -> str:
+    """Returns where the weights ``architecture.tag`` lie inside the package."""
+    return str(_FOLDER / f"{name}.safetensors")
 
 
 def is_embedded(pretrained_cfg: dict[str, Any]) -> bool:
     """Says whether a pretrained_cfg names a file inside the package, there or not."""
     file = pretrained_cfg.get("file")
     return file is not None and Path(file).parent == _FOLDER
+
+
+def folder_record(folder: Path, config: dict[str, Any] | None = None) -> WeightsRecord:
+    """Returns what the config.json of a model folder says of its weights.
+
+    Args:
+        folder: A folder that fer_zoo, timm or transformers wrote.
+        config: Its config.json, where the caller has read it.
+
+    Raises:
+        WeightsError: If config.json is missing or damaged.
+    """
+    config = read_config(folder) if config is None else config
+    known = {key: config[key] for key in _ENTRIES if config.get(key) is not None}
+    # transformers writes new weights, but copies the root keys that it does not know
+    trusted = "transformers_version" not in config
+    sha256 = config.get("weights_sha256") if trusted else None
+    return WeightsRecord(**{**known, "file": folder / WEIGHTS_NAME, "sha256": sha256})
+
+
+def record_of(model: Any) -> WeightsRecord | None:
+    """Returns what is recorded of the weights that a model's pretrained_cfg names.
+
+    Args:
+        model: A model of fer_zoo.
+
+    Returns:
+        Their record; None if nothing is on record.
+    """
+    file = Path(model.pretrained_cfg.get("file") or "")
+    if file.name and file.is_dir():
+        return folder_record(file)
+    return embedded_record(file.stem) if is_embedded(model.pretrained_cfg) else None
+
+
+def weights_sha256(model: Any) -> Any:
+    """Returns the sha256 on record of a model's weights; a list of them for an ensemble."""
+    if members := getattr(model, "members", None):
+        return [weights_sha256(member) for member in members]
+    record = record_of(model)
+    return record.sha256 if record else None
 
 
 def fetch_from_hub(model_id: str, cache_dir: str | Path | None = None) -> Path:
@@ -112,28 +197,20 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def verify_weights_file(
+def find_weights(
     pretrained_cfg: dict[str, Any], cache_dir: str | Path | None = None
-) -> Path | None:
-    """Checks that the file a pretrained_cfg names exists and has the sha256 on record.
-
-    Embedded weights must be on record. The config.json of a folder or hub repository holds its
-    sha256; one without (saved by timm itself) has nothing to check against.
+) -> WeightsRecord:
+    """Finds the weights that a pretrained_cfg names, and what is on record of them.
 
     Args:
         pretrained_cfg: Its ``file`` is a safetensors file or a model folder, or its ``hf_hub_id``
             a repository.
         cache_dir: The hub's cache, where it is not the usual one.
 
-    Returns:
-        The verified file; None if tensors are passed in ``state_dict``.
-
     Raises:
-        WeightsError: If the file is missing, is no safetensors file, or has another sha256.
+        WeightsError: If it names no weights that fer_zoo can load.
     """
     file, hub_id = pretrained_cfg.get("file"), pretrained_cfg.get("hf_hub_id")
-    if pretrained_cfg.get("state_dict") and not pretrained_cfg.get("source"):
-        return None
     if pretrained_cfg.get("source") == "hf-hub" or (hub_id and not file):
         if (pretrained_cfg.get("hf_hub_filename") or WEIGHTS_NAME) != WEIGHTS_NAME:
             raise WeightsError(f"hf-hub:{hub_id}: only {WEIGHTS_NAME} is loaded")
@@ -141,61 +218,47 @@ def verify_weights_file(
     if not file:
         raise WeightsError(f"{pretrained_cfg.get('url')}: not downloaded; give a file or a folder")
     path = Path(file)
-    expected: str | None = None
     if path.is_dir():
-        expected = read_config(path).get("weights_sha256")
-        path = path / WEIGHTS_NAME
-    elif is_embedded(pretrained_cfg):
-        expected = (weights_record(path.stem) or {}).get("sha256", "none on record")
-    if path.suffix != ".safetensors":
-        raise WeightsError(f"{path}: only safetensors files are loaded; convert the pickle first")
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such weight file; reinstall fer_zoo or train the model")
-    if expected and (found := file_sha256(path)) != expected:
-        raise WeightsError(
-            f"{path}: sha256 is {found}, expected {expected}: the file is damaged or was replaced; "
-            "copy or train it again"
-        )
-    try:
-        with safe_open(path, "pt"):
-            pass
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path} is damaged ({error}); copy or train it again") from error
-    return path
+        return folder_record(path)
+    if is_embedded(pretrained_cfg):
+        return embedded_record(path.stem) or WeightsRecord(path, "none on record")
+    return WeightsRecord(path)
 
 
-def saved_temperature(path: Path) -> float:
-    """Returns the calibration temperature on record of verified weights; 1 where there is none.
+def read_weights(record: WeightsRecord) -> dict[str, Tensor]:
+    """Reads a weight file once: what is verified is what is returned.
+
+    Args:
+        record: The file, and the sha256 that it must have. Without one, the file has to be a
+            whole safetensors file, and nothing more can be checked.
+
+    Returns:
+        Its tensors by name.
 
     Raises:
-        WeightsError: If the record holds no positive number.
+        WeightsError: If the file is missing, is no safetensors file, or has another sha256.
     """
-    if path.name == WEIGHTS_NAME:
-        record = read_config(path.parent) if (path.parent / CONFIG_NAME).is_file() else {}
-    else:
-        record = weights_record(path.stem) or {}
-    value = record.get("temperature", 1.0)
-    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise WeightsError(f"{path}: the temperature on record is {value!r}, not a positive number")
-    return float(value)
-
-
-def _may_differ(key: str, tensor: Tensor, saved: Tensor | None, model: Any) -> bool:
-    # timm adapts the first convolution to in_chans, and leaves a replaced classifier out
-    if key == f"{getattr(model, 'pretrained_cfg', {}).get('first_conv')}.weight":
-        return saved is not None and (saved[:, 0].shape == tensor[:, 0].shape)
-    return saved is not None and _is_classifier(key, model) and _classes_differ(model)
-
-
-def _is_classifier(key: str, model: Any) -> bool:
-    names = getattr(model, "pretrained_cfg", {}).get("classifier")
-    return any(
-        key.startswith(f"{n}.") for n in ([names] if isinstance(names, str) else names or [])
-    )
-
-
-def _classes_differ(model: Any) -> bool:
-    return bool(getattr(model, "num_classes", 0) != model.pretrained_cfg["num_classes"])
+    path = record.file
+    if path.suffix != ".safetensors":
+        raise WeightsError(f"{path}: only safetensors files are loaded; convert the pickle first")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"{path}: no such weight file; reinstall fer_zoo or train the model"
+        ) from error
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error}); copy or train it again") from error
+    if record.sha256 and (found := hashlib.sha256(content).hexdigest()) != record.sha256:
+        raise WeightsError(
+            f"{path}: sha256 is {found}, expected {record.sha256}: the file is damaged or was "
+            "replaced; copy or train it again"
+        )
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path} is damaged ({error}); copy or train it again") from error
+    return tensors
 
 
 def check_state_dict(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
@@ -214,30 +277,45 @@ def check_state_dict(state_dict: dict[str, Tensor], model: nn.Module) -> dict[st
     Raises:
         WeightsError: If a tensor is missing, is extra, has another shape, or is not finite.
     """
+    cfg: dict[str, Any] = getattr(model, "pretrained_cfg", {})
     own = model.state_dict()
-    replaced = _classes_differ(model)
-    missing = [
-        k for k in own if k not in state_dict and not (replaced and _is_classifier(k, model))
-    ]
-    extra = [k for k in state_dict if k not in own and not (replaced and _is_classifier(k, model))]
-    wrong = [
-        f"{k} {tuple(state_dict[k].shape)} instead of {tuple(v.shape)}"
-        for k, v in own.items()
-        if k in state_dict
-        and state_dict[k].shape != v.shape
-        and not _may_differ(k, v, state_dict[k], model)
-    ]
-    broken = [k for k, v in state_dict.items() if v.is_floating_point() and not v.isfinite().all()]
-    faults = {"missing": missing, "extra": extra, "misshapen": wrong, "not finite": broken}
+    replaced: set[str] = set()
+    if getattr(model, "num_classes", 0) != cfg["num_classes"]:
+        replaced = set(_classifier_keys([*own, *state_dict], cfg))
+    shared = (own.keys() & state_dict.keys()) - replaced
+    first_conv = f"{cfg.get('first_conv')}.weight"
+    faults = {
+        "missing": [k for k in own if k not in state_dict and k not in replaced],
+        "extra": [k for k in state_dict if k not in own and k not in replaced],
+        "misshapen": [
+            f"{k} {tuple(state_dict[k].shape)} instead of {tuple(v.shape)}"
+            for k, v in own.items()
+            if k in shared and not _same_shape(state_dict[k], v, channels=k != first_conv)
+        ],
+        "not finite": [
+            k for k, v in state_dict.items() if v.is_floating_point() and not v.isfinite().all()
+        ],
+    }
     if any(faults.values()):
         text = "; ".join(f"{name}: {', '.join(keys[:5])}" for name, keys in faults.items() if keys)
         raise WeightsError(
             f"weights do not fit {type(model).__name__} ({text}): they belong to another "
             "architecture or were made with other arguments"
         )
-    if replaced:
-        left = [k for k in state_dict if _is_classifier(k, model)]
-        _logger.warning(
-            "classifier left out for %s classes: %s", model.num_classes, ", ".join(left)
-        )
+    if left := [k for k in state_dict if k in replaced]:
+        count = getattr(model, "num_classes", 0)
+        _logger.warning("classifier left out for %s classes: %s", count, ", ".join(left))
     return state_dict
+
+
+def _classifier_keys(keys: Iterable[str], cfg: dict[str, Any]) -> list[str]:
+    names = cfg.get("classifier") or ()
+    prefixes = tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
+    return [key for key in keys if key.startswith(prefixes)]
+
+
+def _same_shape(saved: Tensor, own: Tensor, channels: bool) -> bool:
+    """Compares two shapes; without ``channels``, timm adapts the second dimension."""
+    if channels or saved.ndim < 2:
+        return saved.shape == own.shape
+    return saved[:, 0].shape == own[:, 0].shape

@@ -1,8 +1,7 @@
 """The processes that train together: one, or those that torchrun started."""
 
+import atexit
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,9 +130,10 @@ def share_batch_norm(module: nn.Module) -> None:
             share_batch_norm(child)
 
 
-@contextmanager
-def world(device: str | torch.device | None = None) -> Iterator[World]:
+def join_world(device: str | torch.device | None = None) -> World:
     """Joins the processes that torchrun started; without torchrun there is one.
+
+    A script may train several times; its processes stay joined until they end.
 
     Args:
         device: Where to compute; by default CUDA where there is one, else the CPU.
@@ -146,11 +146,12 @@ def world(device: str | torch.device | None = None) -> Iterator[World]:
         local = int(os.environ.get("LOCAL_RANK", 0))
         device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
     device = choose_device(device)
-    if size == 1:
-        yield World(0, 1, device)
-        return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield World(rank, size, device)
-    finally:
+    if size > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(_leave)  # not before, as processes cannot join a second time
+    return World(rank, size, device)
+
+
+def _leave() -> None:
+    if dist.is_initialized():
         dist.destroy_process_group()

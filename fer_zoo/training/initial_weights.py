@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fer_zoo.errors import ConfigError, FerZooError
 from fer_zoo.labels import same_label_order
-from fer_zoo.models import create_model
+from fer_zoo.models import FaceModel, create_model
 from fer_zoo.training.config import TrainConfig
 
 _logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ _logger = logging.getLogger(__name__)
 _RESNET_PARTS = ("conv1.", "bn1.", "layer")
 
 
-def create_initial_model(config: TrainConfig, label_names: Sequence[str]) -> nn.Module:
+def create_initial_model(config: TrainConfig, label_names: Sequence[str]) -> FaceModel:
     """Creates a recipe's model with its initial weights.
 
     Args:
@@ -36,26 +36,11 @@ def create_initial_model(config: TrainConfig, label_names: Sequence[str]) -> nn.
                 f"pretrained = {config.pretrained} are weights of {theirs} and the model is "
                 f"{wanted}: name that model, or other weights"
             )
-    try:
-        model: Any = create_model(
-            config.pretrained or config.model,
-            pretrained=bool(config.pretrained),
-            label_names=label_names,
-            **config.model_args,
-        )
-    except FerZooError:
-        raise
-    except Exception as error:  # a model meets whatever a recipe gives it
-        if not config.model_args:
-            raise
-        raise ConfigError(
-            f"{config.model} cannot be built with model_args = {config.model_args} "
-            f"({type(error).__name__}: {error}); leave out or correct them"
-        ) from error
+    model = _create_model(config, label_names)
     model.temperature = 1.0  # that of the pretrained weights does not calibrate the new ones
     if config.pretrained_stem:
         _load_stem(model, config)
-    return cast(nn.Module, model)
+    return model
 
 
 def pretrained_weights(
@@ -76,7 +61,7 @@ def pretrained_weights(
     """
     if not config.pretrained_share:
         return {}
-    pretrained: Any = create_model(config.pretrained, device="meta")
+    pretrained = _face_model(create_model(config.pretrained, device="meta"))
     if not same_label_order(pretrained.label_names, label_names):
         theirs = ", ".join(pretrained.label_names)
         _logger.warning("no interpolation: the classes of %s are %s", config.pretrained, theirs)
@@ -106,12 +91,44 @@ def architecture_of(name: str) -> str:
     Args:
         name: Weights such as ``"vgg.ferplus"``, which are of ``"vgg"``, or a folder.
     """
-    model: Any = create_model(name, device="meta")
+    model = _face_model(create_model(name, device="meta"))
     return str(model.pretrained_cfg["architecture"]).removeprefix("fer_")
 
 
-def _load_stem(model: Any, config: TrainConfig) -> None:
-    stem = getattr(model, "stem", model)
+def _create_model(config: TrainConfig, label_names: Sequence[str]) -> FaceModel:
+    args: dict[str, Any] = {"pretrained": bool(config.pretrained), "label_names": label_names}
+    try:
+        model = create_model(config.pretrained or config.model, **args, **config.model_args)
+        return _checked(model, len(label_names)) if config.model_args else _face_model(model)
+    except FerZooError:
+        raise
+    except Exception as error:  # a recipe can give a model any argument
+        if not config.model_args:
+            raise
+        raise ConfigError(
+            f"{config.model} cannot be trained with model_args = {config.model_args} "
+            f"({type(error).__name__}: {error}): correct them, or leave them out"
+        ) from error
+
+
+def _face_model(model: nn.Module) -> FaceModel:
+    if not isinstance(model, FaceModel):
+        raise TypeError(f"{type(model).__name__} is no classifier of faces")
+    return model
+
+
+def _checked(module: nn.Module, num_classes: int) -> FaceModel:
+    """Runs the model once, as arguments that fit its class may still give no logits."""
+    model = _face_model(module).eval()
+    with torch.no_grad():
+        logits = model(torch.zeros(1, *model.pretrained_cfg["input_size"]))
+    if logits.shape != (1, num_classes):
+        raise ValueError(f"no logits of {num_classes} classes, but {tuple(logits.shape)}")
+    return model.train()
+
+
+def _load_stem(model: FaceModel, config: TrainConfig) -> None:
+    stem: nn.Module = getattr(model, "stem", model)
     own = {k: v for k, v in stem.state_dict().items() if k.startswith(_RESNET_PARTS)}
     if not own:
         raise ConfigError(

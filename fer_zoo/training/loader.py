@@ -57,7 +57,7 @@ class StoredFaces:
 
     def batches(self, size: int = 256) -> Iterator[Tensor]:
         """Yields all faces in order."""
-        for positions in torch.arange(len(self)).split(size):
+        for positions in torch.split(torch.arange(len(self)), size):
             yield self[positions]
 
 

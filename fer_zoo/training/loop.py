@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Trainer:
     ) -> None:
         self.config, self.folder, self.world, self.progress = config, folder, world, progress
         seed_everything(config, -1, 0)  # all processes have the same initial weights
-        model: Any = create_initial_model(config, train_set.label_names)
+        model = create_initial_model(config, train_set.label_names)
         model.to(world.device)
         self.pretrained = pretrained_weights(config, model, train_set.label_names)
         self.loader = TrainLoader(train_set, config, world, preprocessing_of(model))
@@ -117,7 +118,7 @@ class Trainer:
             if record is None:
                 break
             model = published_model(self.step.averaged, self.config, self.pretrained, self.loader)
-            record |= self.validation(lambda x, model=model: self.step.predict(model, x))
+            record |= self.validation(partial(self.step.predict, model))
             record["seconds"] = round(time.monotonic() - start, 2)
             self.seconds += record["seconds"]
             longest = max(longest, record["seconds"])

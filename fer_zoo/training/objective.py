@@ -15,6 +15,7 @@ from fer_zoo.losses import (
     SoftTargetCrossEntropy,
     likeliest_allowed,
 )
+from fer_zoo.models import FaceModel
 from fer_zoo.training.config import TrainConfig
 
 
@@ -60,30 +61,29 @@ class Objective(nn.Module):
     class_weights: Tensor | None
 
     def __init__(
-        self, model: nn.Module, config: TrainConfig, class_weights: Tensor | None = None
+        self, model: FaceModel, config: TrainConfig, class_weights: Tensor | None = None
     ) -> None:
         super().__init__()
         self.model = model
         self.config = config
         self.register_buffer("class_weights", class_weights)
-        traits: Any = model
         self.distillation = DistillationLoss(config.distillation_temperature)
         self.votes_loss = SoftTargetCrossEntropy()
         self.votes_head: nn.Linear | None = None
         if config.ferplus_weight:
-            self.votes_head = nn.Linear(traits.head_hidden_size, len(FERPLUS_LABELS))
+            self.votes_head = nn.Linear(model.head_hidden_size, len(FERPLUS_LABELS))
         self.center_loss: AttentiveCenterLoss | None = None
         if config.center_loss_weight:
             self.center_loss = AttentiveCenterLoss(
-                traits.num_classes, traits.head_hidden_size, traits.num_features
+                model.num_classes, model.head_hidden_size, model.num_features
             )
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns the weighted sum of the losses, and the logits."""
-        model: Any = self.model
-        last_map = model.forward_features(batch.images)
-        features = model.forward_head(last_map, pre_logits=True)
-        logits: Tensor = model.get_classifier()(features)
+        last_map = self.model.forward_features(batch.images)
+        features = self.model.forward_head(last_map, pre_logits=True)
+        classifier: Any = self.model.get_classifier()
+        logits: Tensor = classifier(features)
         targets = batch.targets
         if self.config.ferplus_target == "multi":
             targets = likeliest_allowed(logits, targets)

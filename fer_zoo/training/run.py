@@ -6,11 +6,11 @@ from typing import Any
 import torch
 
 from fer_zoo.atomic import clear_partials, make_folder
-from fer_zoo.data import FER2013, FaceDataset, FERPlus
+from fer_zoo.data import FaceDataset, open_data
 from fer_zoo.errors import ConfigError
 from fer_zoo.training.checkpoint import CHECKPOINT_NAME, check_same_config, load_checkpoint
 from fer_zoo.training.config import TrainConfig
-from fer_zoo.training.distributed import world
+from fer_zoo.training.distributed import join_world
 from fer_zoo.training.initial_weights import architecture_of
 from fer_zoo.training.loop import Trainer, TrainResult
 from fer_zoo.training.recipes import load_config, recipe_of
@@ -69,21 +69,21 @@ def train(
         config = _new_config(model, recipe, settings)
     make_folder(folder)  # a folder that cannot be written shows now, not after an epoch
     clear_partials(folder)
-    train_set, val_set = open_data(data, config)
-    with world(device) as processes:
-        trainer = Trainer(config, train_set, val_set, folder, processes, progress)
-        if checkpoint:
-            trainer.load_state_dict(checkpoint)
-            checkpoint.clear()  # the trainer has its own tensors
-        result = trainer.fit(time_limit)
-        if processes.is_main and trainer.records:
-            from fer_zoo.evaluation.plots import save_curves
+    train_set, val_set = open_training_data(data, config)
+    world = join_world(device)
+    trainer = Trainer(config, train_set, val_set, folder, world, progress)
+    if checkpoint:
+        trainer.load_state_dict(checkpoint)
+        checkpoint.clear()  # the trainer has its own tensors
+    result = trainer.fit(time_limit)
+    if world.is_main and trainer.records:
+        from fer_zoo.evaluation.plots import save_curves
 
-            save_curves(folder / "curves.png", trainer.records)
+        save_curves(folder / "curves.png", trainer.records)
     return result
 
 
-def open_data(
+def open_training_data(
     data: str | Path | tuple[FaceDataset, FaceDataset], config: TrainConfig
 ) -> tuple[FaceDataset, FaceDataset]:
     """Returns training and validation faces as the recipe wants them.
@@ -94,12 +94,15 @@ def open_data(
     """
     if isinstance(data, tuple):
         return data
-    if config.labels == "ferplus":
-        rule, leaks = config.ferplus_target, config.exclude_leaks
-        return FERPlus(data, target=rule, exclude_leaks=leaks), FERPlus(data, "val")
-    votes = config.ferplus_weight > 0
-    train_set = FER2013(data, "train", exclude_leaks=config.exclude_leaks, with_votes=votes)
-    return train_set, FER2013(data, "val")
+    splits = open_data(
+        data,
+        ("train", "val"),
+        config.labels,
+        rule=config.ferplus_target,
+        votes="required" if config.ferplus_weight else "none",
+        exclude_leaks=None if config.exclude_leaks else False,
+    )
+    return splits["train"], splits["val"]
 
 
 def _open_checkpoint(folder: Path, resume: bool) -> dict[str, Any]:
@@ -127,4 +130,4 @@ def _new_config(
     return load_config(recipe or (model and recipe_of(model)), **settings)
 
 
-__all__ = ["open_data", "train"]
+__all__ = ["open_training_data", "train"]

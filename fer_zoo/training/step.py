@@ -7,6 +7,7 @@ from timm.utils import ModelEmaV3, dispatch_clip_grad
 from torch import Tensor, nn
 
 from fer_zoo.inference.device import gains_from_bfloat16, gains_from_channels_last
+from fer_zoo.models import FaceModel
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
 from fer_zoo.training.objective import Batch, Objective
@@ -38,7 +39,7 @@ class TrainingStep:
     def __init__(
         self,
         config: TrainConfig,
-        model: Any,
+        model: FaceModel,
         world: World,
         epoch_steps: int,
         class_weights: Tensor | None = None,
@@ -55,7 +56,7 @@ class TrainingStep:
         self.ema = (
             ModelEmaV3(model, config.ema_decay, use_warmup=True) if config.ema_decay else None
         )
-        self.averaged = model if self.ema is None else self.ema.module
+        self.averaged: nn.Module = model if self.ema is None else self.ema.module
         self.optimizer = build_optimizer(config, self.objective)
         self.scheduler = build_scheduler(config, self.optimizer, epoch_steps)
 

@@ -2,13 +2,13 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fer_zoo.data.dataset import FaceDataset, targets_in_order
+from fer_zoo.models import FaceModel
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.training.batch_norm import reestimate_batch_norm
 from fer_zoo.training.config import TrainConfig
@@ -50,7 +50,7 @@ class Validation:
         DataError: If the classes are not the model's.
     """
 
-    def __init__(self, dataset: FaceDataset, model: Any, device: torch.device) -> None:
+    def __init__(self, dataset: FaceDataset, model: FaceModel, device: torch.device) -> None:
         self.preprocessing = preprocessing_of(model)
         self.faces = StoredFaces(dataset.images, device)
         targets = targets_in_order(dataset, model.label_names)
@@ -66,7 +66,7 @@ class Validation:
             predict: Gives the logits (N, num_classes) of a model's input (N, C, H, W).
         """
         loss = correct = 0.0
-        batches = zip(self.faces.batches(_BATCH), self.targets.split(_BATCH), strict=True)
+        batches = zip(self.faces.batches(_BATCH), torch.split(self.targets, _BATCH), strict=True)
         for faces, targets in batches:
             logits = predict(self.preprocessing.tensor(faces))
             loss += float(F.cross_entropy(logits, targets, reduction="sum"))

@@ -23,5 +23,5 @@ def test_bench(capsys):
 @pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
 def test_a_time_limit_before_the_first_epoch(synthetic_root, tmp_path, capsys):
     argv = ["train", "vgg_small", "--data", str(synthetic_root), "--out", str(tmp_path / "run")]
-    assert main([*argv, "--batch-size", "4", "--ferplus", "0", "--time-limit", "0"]) == 0
+    assert main([*argv, "--batch-size", "4", "--ferplus-weight", "0", "--time-limit", "0"]) == 0
     assert "no epoch was finished" in capsys.readouterr().out

@@ -10,7 +10,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms.functional import pil_to_tensor
 
-from fer_zoo.data import FER2013, FaceDataset, LeakWarning, leaks
+from fer_zoo.data import FER2013, FaceDataset, LeakWarning
+from fer_zoo.data.fer2013 import leaks
 from fer_zoo.errors import DataError, DataNotFoundError
 from fer_zoo.labels import FER2013_LABELS
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from conftest import write_csv, write_votes
 
-from fer_zoo.data import FER2013, FERPlus, draw_labels, ferplus_targets, leaks
+from fer_zoo.data import FER2013, FERPlus, draw_labels, ferplus_targets
+from fer_zoo.data.fer2013 import leaks
 from fer_zoo.errors import DataError, DataNotFoundError
 from fer_zoo.labels import FERPLUS_LABELS
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import zip_folder
 from PIL import Image
 
-from fer_zoo.data import FER2013, _store
+from fer_zoo.data import FER2013, filesystem
 from fer_zoo.errors import DataError
 
 pytestmark = [
@@ -108,10 +108,10 @@ def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path, synthetic_layouts, 
         DataError, match=r"Training_1\.png would unpack to 64 MiB, more than the 64 MiB"
     ):
         FER2013(tmp_path / "x.zip")
-    monkeypatch.setattr(_store, "MAX_TOTAL", 1000)
+    monkeypatch.setattr(filesystem, "MAX_TOTAL", 1000)
     with pytest.raises(DataError, match=r"folder\.zip would unpack to"):
         FER2013(synthetic_layouts["folder.zip"], "val")
-    monkeypatch.setattr(_store, "MAX_TABLE", 1000)
+    monkeypatch.setattr(filesystem, "MAX_CONTAINER", 1000)
     with pytest.raises(DataError, match=r"fer2013\.csv would unpack to"):
         FER2013(synthetic_layouts["csv.zip"], "val")
 
@@ -119,7 +119,7 @@ def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path, synthetic_layouts, 
 def test_an_npz_that_unpacks_to_too_much_is_refused(tmp_path, arrays, monkeypatch):
     np.savez_compressed(tmp_path / "x.npz", **{**arrays, "pixels": np.zeros((133, 48, 48), "u1")})
     assert (tmp_path / "x.npz").stat().st_size < 5000
-    monkeypatch.setattr("fer_zoo.data.fer2013.npz_reader.MAX_TABLE", 10**5)
+    monkeypatch.setattr("fer_zoo.data.fer2013.npz_reader.MAX_CONTAINER", 10**5)
     with pytest.raises(DataError, match=r"x\.npz would unpack to .* this is no FER-2013"):
         FER2013(tmp_path / "x.npz")
 

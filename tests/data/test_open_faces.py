@@ -1,49 +1,120 @@
-"""All splits of a data set, by the reader that its layout needs."""
+"""From a path to faces, by the reader that their layout needs."""
 
+import os
 import shutil
 
 import numpy as np
 import pytest
-from conftest import write_csv, write_folders
+import torch
+from conftest import write_csv, write_folders, write_votes
 from PIL import Image
 
-from fer_zoo.data import FER2013, FaceFolder
-from fer_zoo.data.open_faces import choose_split, read_splits
-from fer_zoo.errors import DataError, DataNotFoundError, SplitNotFoundError
+from fer_zoo.data import FER2013, FaceFolder, FERPlus, filesystem, open_data, open_faces
+from fer_zoo.errors import ConfigError, DataError, DataNotFoundError, SplitNotFoundError
+from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 
 
 def sizes(splits):
-    return {faces.split: len(faces) for faces in splits}
+    assert all(faces.split == split for split, faces in splits.items())
+    return {split: len(faces) for split, faces in splits.items()}
 
 
 @pytest.mark.parametrize("layout", ["csv", "icml", "npz", "folder", "csv.zip", "folder.zip"])
 def test_every_layout_gives_all_its_faces(synthetic_layouts, layout):
-    splits = read_splits(synthetic_layouts[layout])
+    splits = open_data(synthetic_layouts[layout])
     assert sizes(splits) == {"train": 84, "val": 28, "test": 21}
-    assert all(isinstance(faces, FER2013) and faces.skipped == () for faces in splits)
+    assert all(isinstance(faces, FER2013) and faces.skipped == () for faces in splits.values())
+
+
+@pytest.mark.parametrize("layout", ["csv", "npz", "folder", "csv.zip", "folder.zip"])
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_is_that_of_the_data_set_class(synthetic_layouts, layout, split):
+    root = synthetic_layouts[layout]
+    found, wanted = open_faces(root, split), FER2013(root, split, exclude_leaks=False)
+    assert torch.equal(found.images, wanted.images) and torch.equal(found.targets, wanted.targets)
+    assert found.summary == wanted.summary and found.note == wanted.note
+
+
+@pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
+def test_leaks_are_left_out_where_it_is_said(synthetic_root):
+    for exclude, classes in ((None, {"train": None, "val": None}), (True, {"val": True})):
+        found = open_data(synthetic_root, tuple(classes), exclude_leaks=exclude)
+        for split, option in classes.items():
+            assert len(found[split]) == len(FER2013(synthetic_root, split, exclude_leaks=option))
+
+
+@pytest.mark.parametrize("labels", ["ferplus", FERPLUS_LABELS, tuple(reversed(FERPLUS_LABELS))])
+@pytest.mark.parametrize("rule", ["majority", "soft"])
+def test_labels_are_those_of_ferplus_if_they_are_asked_for(synthetic_root, labels, rule):
+    found = open_data(synthetic_root, labels=labels, rule=rule)
+    for split, faces in found.items():
+        wanted = FERPlus(synthetic_root, split, target=rule, exclude_leaks=False)
+        assert faces.label_names == FERPLUS_LABELS and torch.equal(faces.targets, wanted.targets)
+        assert torch.equal(faces.images, wanted.images) and faces.source == wanted.source
+    assert open_faces(synthetic_root, "val", FER2013_LABELS).label_names == FER2013_LABELS
+
+
+def test_votes_come_along_where_there_are_any(synthetic_layouts, synthetic_root, tmp_path):
+    shutil.copy(synthetic_root / "fer2013.csv", tmp_path)
+    assert open_faces(synthetic_root, "val").votes is not None
+    assert open_faces(synthetic_root, "val", votes="none").votes is None
+    for root in (tmp_path, synthetic_layouts["folder"]):
+        assert open_faces(root, "val").votes is None
+        with pytest.raises(DataNotFoundError, match=r"FER\+ votes"):
+            open_faces(root, "val", votes="required")
+    (tmp_path / "fer2013new.csv").write_text("nonsense")
+    with pytest.warns(UserWarning, match=r"FER\+ votes are left out: .*the first line is"):
+        assert open_faces(tmp_path, "val").votes is None
+    with pytest.raises(DataError, match="the first line is"):
+        open_faces(tmp_path, "val", votes="required")
+
+
+@pytest.mark.parametrize("layout", ["csv", "npz"])
+@pytest.mark.parametrize("labels", ["fer2013", "ferplus"])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_files_are_read_once_for_all_splits(
+    synthetic_layouts, synthetic_faces, tmp_path, monkeypatch, layout, labels, zipped
+):
+    root = tmp_path / "data"
+    shutil.copytree(synthetic_layouts[layout], root)
+    write_votes(root / "fer2013new.csv", synthetic_faces)
+    (root / "fer2013.csv.cache.npz").unlink(missing_ok=True)
+    if zipped:
+        shutil.make_archive(str(tmp_path / "copy"), "zip", root)
+        root = tmp_path / "copy.zip"
+    opened = []
+    for kind in (filesystem.LocalFolder, filesystem.ZipArchive):
+
+        def count(self, name, plain=kind.open):
+            opened.append(name)
+            return plain(self, name)
+
+        monkeypatch.setattr(kind, "open", count)
+    assert list(open_data(root, labels=labels)) == ["train", "val", "test"]
+    assert sorted(opened) == sorted({*opened}) and f"fer2013.{layout}" in opened
 
 
 def test_a_copy_may_lack_splits(folder, tmp_path, synthetic_faces):
     for path in folder.rglob("PrivateTest_*.png"):
         path.unlink()
-    assert sizes(read_splits(folder)) == {"train": 84, "val": 28}
+    assert sizes(open_data(folder)) == {"train": 84, "val": 28}
+    with pytest.raises(SplitNotFoundError, match="no faces of split 'test'; it has train 84, val"):
+        open_faces(folder, "test")
     for path in folder.rglob("Training_*.png"):
         path.unlink()
-    assert sizes(read_splits(folder)) == {"val": 28}
+    assert sizes(open_data(folder)) == {"val": 28}
     path = write_csv(tmp_path / "table" / "train.csv", synthetic_faces, "emotion,pixels")
-    assert sizes(read_splits(path)) == {"train": 133}
+    assert sizes(open_data(path)) == {"train": 133}
 
 
 def test_files_are_named_where_each_face_has_one(synthetic_layouts, synthetic_faces):
-    train, val, _ = read_splits(synthetic_layouts["folder"])
+    train, val, _ = open_data(synthetic_layouts["folder"]).values()
     assert len(val.files) == 28 and val.files[0].startswith("test/angry/PublicTest_")
     for i, name in enumerate(val.files):
         row = int(name.rpartition("_")[2].removesuffix(".png"))
         assert np.array_equal(val.images[i], synthetic_faces.pixels[row])
-    assert (
-        train.files[0].startswith("train/")
-        and read_splits(synthetic_layouts["npz"])[0].files is None
-    )
+    assert train.files[0].startswith("train/")
+    assert open_faces(synthetic_layouts["npz"], "val").files is None
 
 
 def test_faces_of_other_classes_and_sizes_are_read_too(tmp_path):
@@ -51,37 +122,69 @@ def test_faces_of_other_classes_and_sizes_are_read_too(tmp_path):
     for name in ("train/bored/a.png", "train/Happy/b.png", "valid/bored/c.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (60, 50), dtype=np.uint8)).save(tmp_path / name)
-    splits = read_splits(tmp_path)
+    splits = open_data(tmp_path)
     assert sizes(splits) == {"train": 2, "val": 1}
-    assert splits[0].label_names == splits[1].label_names == ("bored", "Happy")
-    assert splits[0].files == ["train/Happy/b.png", "train/bored/a.png"]
-    (whole,) = read_splits(tmp_path / "train")
-    assert isinstance(whole, FaceFolder) and whole.split == "" and len(whole) == 2
-    assert choose_split([whole], "val") is whole
-    assert choose_split(splits, "val") is splits[1]
-    with pytest.raises(SplitNotFoundError, match="no split 'test'; this data set has train, val"):
-        choose_split(splits, "test")
+    assert splits["train"].label_names == splits["val"].label_names == ("bored", "Happy")
+    assert splits["train"].files == ["train/Happy/b.png", "train/bored/a.png"]
+    assert torch.equal(open_faces(tmp_path, "val").images, splits["val"].images)
+    with pytest.raises(SplitNotFoundError, match="no faces of split 'test'; it has train 2, val 1"):
+        open_faces(tmp_path, "test")
+    for found in (open_data(tmp_path / "train"), open_data(tmp_path / "train", ("val",))):
+        assert list(found) == [""] and isinstance(found[""], FaceFolder) and len(found[""]) == 2
+    assert len(open_faces(tmp_path / "train", "val")) == 2
 
 
-def test_a_merged_test_folder_is_read_as_it_is(folder):
+def test_a_merged_test_folder_is_read_as_it_is_only_among_all_splits(folder):
     for i, path in enumerate(sorted(folder.rglob("P*Test_*.png"))):
         path.rename(path.with_name(f"{i}.png"))
-    assert sizes(read_splits(folder)) == {"train": 84, "test": 49}
+    assert sizes(open_data(folder)) == {"train": 84, "test": 49}
+    assert len(open_faces(folder, "train")) == 84
+    for split in ("val", "test"):
+        with pytest.raises(DataError, match="merges PublicTest and PrivateTest"):
+            open_faces(folder, split)
+
+
+def test_splits_in_file_names_alone_are_not_taken_for_folders_without_splits(folder):
+    for path in folder.rglob("Pr*Test_*.png"):
+        path.unlink()
+    for path in sorted(folder.rglob("*.png")):
+        (folder / path.parent.name).mkdir(exist_ok=True)
+        os.replace(path, folder / path.parent.name / path.name)
+    assert len(open_faces(folder, "val")) == 28
+    with pytest.raises(SplitNotFoundError, match="no faces of split 'test'"):
+        open_faces(folder, "test")
 
 
 def test_unusable_images_are_left_out_and_named(folder, no_pauses):
     bad = next(folder.rglob("PublicTest_*.png"))
     bad.write_bytes(bad.read_bytes()[:200])
-    train, val, _ = read_splits(folder)
+    train, val, _ = open_data(folder, on_error="skip").values()
     assert val.skipped == (str(bad),) and len(val) == len(val.files) == 27 and not train.skipped
+    with pytest.raises(DataError, match="damaged image"):
+        open_data(folder)
 
 
 def test_what_cannot_be_read_is_told(synthetic_root, tmp_path, synthetic_faces):
     with pytest.raises(DataNotFoundError, match=r"there is no .*nowhere"):
-        read_splits(tmp_path / "nowhere")
+        open_data(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="unknown split 'Test'; there are 'train'"):
+        open_faces(synthetic_root, "Test")
+    for wrong in ({"labels": "affectnet"}, {"votes": "some"}):
+        with pytest.raises(ConfigError, match=r"expected labels fer2013 or ferplus, votes none, a"):
+            open_data(synthetic_root, **wrong)
     shutil.copy(synthetic_root / "fer2013.csv", tmp_path / "fer2013.csv")
     write_folders(tmp_path, synthetic_faces)
     with (tmp_path / "fer2013.csv").open("a") as file:
         file.write("0,1 2 3,Training\n")
     with pytest.raises(DataError, match=r"fer2013\.csv, row 133"):  # not the folders beside it
-        read_splits(tmp_path)
+        open_data(tmp_path)
+
+
+def test_notes_are_those_of_the_data_set(synthetic_root, tmp_path):
+    notes = [faces.note for faces in open_data(synthetic_root).values()]
+    assert [note.split(":")[0] for note in notes] == ["Training", "PublicTest", "PrivateTest"]
+    ferplus = [faces.note for faces in open_data(synthetic_root, labels="ferplus").values()]
+    assert ferplus == notes
+    (tmp_path / "val" / "bored").mkdir(parents=True)
+    Image.new("L", (60, 60)).save(tmp_path / "val" / "bored" / "a.png")
+    assert open_faces(tmp_path, "val").note == ""

@@ -80,25 +80,21 @@ def test_train_zoo(synthetic_root, tmp_path, capsys):
     assert (tmp_path / "dacl" / "model.safetensors").stat().st_mtime_ns == written
 
 
-def test_train_zoo_goes_on_from_the_first_cycles_beside(synthetic_root, tmp_path, capsys):
-    settings = [synthetic_root, tmp_path, "--epochs", 1, "--batch-size", 32]
-    first = fer_zoo.create_model("resnet18")
-    save_pretrained(first, tmp_path / "resnet18_first")
-    run("train_zoo", *settings, "--only", "resnet18", "transfer", "vgg")
-    for name in ("vgg", "resnet50"):
-        save_pretrained(fer_zoo.create_model(name), tmp_path / f"{name}_first")
-    run("train_zoo", *settings, "--only", "resnet50", "resnet50_second")
-    run("train_zoo", *settings, "--only", "vgg_ferplus")
-    started = {
-        file.parent.name: json.loads(file.read_text()).get("recipe")
-        for file in tmp_path.glob("*/config.json")
+def test_train_zoo_starts_from_the_runs_beside(tmp_path):
+    initial_weights = runpy.run_path(str(EXAMPLES / "train_zoo.py"))["initial_weights"]
+    assert initial_weights("vgg", tmp_path) == {}  # those that the recipe names
+    for name in ("resnet18_first", "vgg", "vgg_first", "resnet50_first", "resnet50_second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").touch()
+    expected = {
+        "resnet18": ("pretrained", "resnet18_first"),
+        "resnet50_second": ("pretrained", "resnet50_first"),
+        "resnet50": ("pretrained", "resnet50_second"),  # the later one
+        "transfer": ("pretrained_stem", "resnet18_first"),
+        "vgg_ferplus": ("pretrained", "vgg"),  # the finished one
     }
-    assert started["resnet18"]["pretrained"] == str(tmp_path / "resnet18_first")
-    assert started["resnet50_second"]["pretrained"] == str(tmp_path / "resnet50_first")
-    assert started["resnet50"]["pretrained"] == str(tmp_path / "resnet50_second")  # the later one
-    assert started["transfer"]["pretrained_stem"] == str(tmp_path / "resnet18_first")
-    assert started["vgg"]["pretrained"] == "vgg"  # no run to go on from: the package's weights
-    assert started["vgg_ferplus"]["pretrained"] == str(tmp_path / "vgg")  # the finished one
+    for recipe, (setting, run) in expected.items():
+        assert initial_weights(recipe, tmp_path) == {setting: str(tmp_path / run)}
 
 
 def test_fine_tune(weights, own_faces, tmp_path, capsys):
@@ -133,7 +129,11 @@ def test_compare_face_detectors(synthetic_layouts, monkeypatch, capsys):
 
 
 def test_why_adam_failed(synthetic_root, tmp_path, capsys):
-    run("why_adam_failed", synthetic_root, tmp_path, "--steps", 1)
+    names = runpy.run_path(str(EXAMPLES / "why_adam_failed.py"))
+    sizes = {True: {"embed_dim": 48, "depth": 1}, False: {"embed_dim": 96, "depth": 2}}
+    names["Setting"].size = property(lambda setting: sizes[setting.small])
+    argv = [str(synthetic_root), str(tmp_path), "--steps", "1"]
+    names["main"](argv)
     records = json.loads((tmp_path / "why_adam_failed.json").read_text())
     assert len({record["name"] for record in records}) == len(records) == 10
     assert len({tuple(record["setting"].values()) for record in records}) == 10
@@ -142,7 +142,7 @@ def test_why_adam_failed(synthetic_root, tmp_path, capsys):
     first = capsys.readouterr().out
     assert "fer_zoo's, but post-norm" in first
     written = (tmp_path / "why_adam_failed.json").read_text()
-    run("why_adam_failed", synthetic_root, tmp_path, "--steps", 1)  # all of it is there already
+    names["main"](argv)  # all of it is there already
     assert (tmp_path / "why_adam_failed.json").read_text() == written
     assert capsys.readouterr().out == first
 

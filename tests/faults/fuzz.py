@@ -9,6 +9,7 @@ fer_zoo; anything else, warnings included, is a failure, which hypothesis reduce
 
 import argparse
 import copy
+import hashlib
 import io
 import json
 import logging
@@ -35,7 +36,6 @@ from fer_zoo.errors import FerZooError
 from fer_zoo.hub import save_pretrained
 from fer_zoo.images import read_image
 from fer_zoo.inference.predictor import Predictor
-from fer_zoo.models.weights import file_sha256
 from fer_zoo.training import load_config
 from fer_zoo.training.checkpoint import load_checkpoint
 
@@ -201,7 +201,7 @@ def read_model_config(scratch, text):
 def read_model_weights(scratch, data):
     path = scratch / "run" / "model.safetensors"
     path.write_bytes(data)
-    config = {**model_config(), "weights_sha256": file_sha256(path)}
+    config = {**model_config(), "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     (scratch / "run" / "config.json").write_text(json.dumps(config))
     fer_zoo.create_model(scratch / "run", pretrained=True)
 

@@ -5,9 +5,10 @@ import torch
 
 import fer_zoo
 from fer_zoo.cli import main
-from fer_zoo.errors import ConfigError, UnknownModelError
+from fer_zoo.errors import ConfigError, UnknownModelError, WeightsError
 from fer_zoo.hub import save_pretrained
 from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.models import FaceModel
 
 
 def member(seed, name="vgg_small", **kwargs):
@@ -83,6 +84,22 @@ def test_evaluate_and_predict_take_it(members, synthetic_root, tmp_path, capsys)
     Image.fromarray(face.numpy()).save(tmp_path / "face.png")
     assert main(["predict", str(tmp_path / "face.png"), "--model", ",".join(folders)]) == 0
     assert one.label in capsys.readouterr().out
+
+
+@torch.no_grad()
+def test_it_is_a_model_for_any_batch_size(members):
+    ensemble = fer_zoo.Ensemble(members).eval()
+    assert isinstance(ensemble, FaceModel) and ensemble.num_classes == 7
+    assert ensemble(torch.empty(0, 1, 48, 48)).shape == (0, 7)
+    shapes = {"x": {0: torch.export.Dim("n")}}
+    exported = torch.export.export(ensemble, (torch.randn(2, 1, 48, 48),), dynamic_shapes=shapes)
+    x = torch.randn(5, 1, 48, 48)
+    torch.testing.assert_close(exported.module()(x), ensemble(x))
+
+
+def test_its_members_are_saved_not_itself(members, tmp_path):
+    with pytest.raises(WeightsError, match="the members of an ensemble"):
+        save_pretrained(fer_zoo.Ensemble(members), tmp_path)
 
 
 def test_a_wrong_member_is_named():

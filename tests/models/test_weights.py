@@ -1,14 +1,17 @@
 """Weights load whole or not at all: sha256, strictness, and what may be adapted."""
 
+import ast
 import json
 import logging
 import os
+import subprocess
+import sys
 
 import pytest
 import timm
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import TINY, same, tiny
+from tiny import TINY, file_sha256, same, tiny
 
 import fer_zoo
 from fer_zoo.errors import UnknownModelError, WeightsError
@@ -31,7 +34,7 @@ def rewrite(run, change, keep_hash=False):
     change(tensors)
     save_file(tensors, path)
     if not keep_hash:
-        set_config(run, weights_sha256=fer_zoo.models.weights.file_sha256(path))
+        set_config(run, weights_sha256=file_sha256(path))
 
 
 def set_config(run, **changes):
@@ -96,7 +99,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_weights_that_do_not_fit_are_refused(run, load, fault):
     rewrite(run, FAULTS[fault])
-    with pytest.raises(WeightsError, match=f"do not fit CNNTransformer \\({fault}: "):
+    with pytest.raises(WeightsError, match=f"do not fit TransFERConcat \\({fault}: "):
         load(run)
 
 
@@ -299,3 +302,37 @@ def test_half_precision_files_load_into_float32(tmp_path):
     assert all(p.dtype == torch.float32 for p in loaded.parameters())
     for a, b in zip(loaded.parameters(), model.parameters(), strict=True):
         assert torch.equal(a, b.half().float())
+
+
+OPENS = """
+import collections, sys, timm, fer_zoo
+from fer_zoo.models.weights import record_of
+opened = collections.Counter()
+watched = ("model.safetensors", "config.json", ".fer2013.safetensors", "weights.json")
+def hook(event, args):
+    if event == "open" and str(args[0]).endswith(watched):
+        opened[str(args[0]).rpartition("/")[2]] += 1
+sys.addaudithook(hook)
+for create in (fer_zoo.create_model, timm.create_model):
+    name = sys.argv[1] if create is fer_zoo.create_model else sys.argv[2]
+    for _ in range(2):
+        create(name, pretrained=True)
+print(dict(opened))
+"""
+
+
+def opens(*names):
+    """Which files two loads by fer_zoo and two by timm open, and how often."""
+    done = subprocess.run(
+        [sys.executable, "-c", OPENS, *names],
+        check=True, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    return ast.literal_eval(done.stdout)
+
+
+def test_a_load_opens_each_file_once(run):
+    embedded = opens("vgg_small", "fer_vgg_small")
+    assert embedded == {"weights.json": 1, "fer_vgg_small.fer2013.safetensors": 4}
+    folder = opens(str(run), f"local-dir:{run}")
+    # timm reads config.json itself to know the architecture
+    assert folder == {"config.json": 2 + 2 * 2, "model.safetensors": 4}

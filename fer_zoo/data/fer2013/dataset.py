@@ -2,12 +2,15 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.data.fer2013.layouts import Layout, find_layout
@@ -20,6 +23,89 @@ from fer_zoo.labels import FER2013_LABELS
 #: Faces of each split in the original.
 OFFICIAL_FACES = {"train": 28709, "val": 3589, "test": 3589}
 
+#: What a reader of figures on a split must know.
+NOTES = {
+    "train": "Training: the model was trained on these faces, so this is no measure of it",
+    "val": "PublicTest: it also chose the weights' best epoch, so its figures are a little high;\n"
+    " intervals leave that out",
+    "test": "PrivateTest: it chose nothing",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """The faces of a split, as they were found.
+
+    Args:
+        split: ``"train"``, ``"val"`` or ``"test"``.
+        table: The faces.
+        source: Where they come from, in words.
+        summary: What was found, dropped and skipped, in words.
+        leaks_dropped: How many leaked faces were left out.
+    """
+
+    split: str
+    table: FaceTable
+    source: str
+    summary: str
+    leaks_dropped: int = 0
+
+    def keep(self, chosen: NDArray[np.bool_], reason: str) -> "Part":
+        """Returns the faces where ``chosen`` (N,) is true, for a reason that the texts give."""
+        kept = f"; {reason} keeps {int(chosen.sum()):,}"
+        return replace(
+            self,
+            table=self.table.take(chosen),
+            source=self.source + kept,
+            summary=self.summary + kept,
+        )
+
+
+def read_part(
+    root: str | Path | Layout,
+    split: str,
+    *,
+    exclude_leaks: bool | None,
+    with_votes: bool,
+    by_name: bool,
+    on_error: str,
+    cache: bool,
+) -> Part:
+    """Reads the faces of a split; the arguments are those of :class:`FER2013`."""
+    usage = usage_of(split)
+    layout = root if isinstance(root, Layout) else find_layout(root)
+    table = layout.read(split, on_error, cache)
+    if with_votes:
+        table = join_votes(layout, table, by_name)
+    table = _take_usage(table, usage, layout)
+    if not with_votes:
+        table = replace(table, votes=None)
+    source, dropped = f"{layout.where} ({len(table):,} {usage} faces)", 0
+    if split == "train" if exclude_leaks is None else exclude_leaks:
+        leaked = find_leaks(table.pixels, usage)
+        dropped = int(leaked.sum())
+        table = table.take(~leaked)
+        if dropped < LEAKED_ROWS[usage]:
+            warnings.warn(LeakWarning(dropped, usage, layout.where), stacklevel=3)
+    summary = f"{layout.where}: {len(table):,} faces of {usage}"
+    if dropped:
+        summary += f"; dropped {dropped:,} that are blank or equal a later face"
+    if table.skipped:
+        summary += f"; skipped {len(table.skipped):,} unreadable files, first {table.skipped[0]}"
+    return Part(split, table, source, summary, dropped)
+
+
+def _take_usage(table: FaceTable, usage: str, layout: Layout) -> FaceTable:
+    part = table.take(table.usage == USAGES.index(usage))
+    if not len(part):
+        counts = np.bincount(table.usage, minlength=len(USAGES)).tolist()
+        there = ", ".join(f"{u} {n:,}" for u, n in zip(USAGES, counts, strict=True) if n)
+        hint = ""
+        if layout.name.lower().endswith("train.csv"):
+            hint = "; test.csv of the competition has no labels, so use fer2013.csv"
+        raise SplitNotFoundError(f"{layout.where} has no {usage} faces, only {there}{hint}")
+    return part
+
 
 class FER2013(FaceDataset):
     """FER-2013: 35,887 gray faces of 48x48 pixels in seven classes.
@@ -30,10 +116,10 @@ class FER2013(FaceDataset):
     PrivateTest ``test`` (3,589).
 
     Some faces of a split are blank or pixel-identical to a face of a later split; training leaves
-    them out.
+    them out. :func:`fer_zoo.data.open_data` reads several splits at once.
 
     Args:
-        root: The file, or the folder that it lies in.
+        root: The file, or the folder that it lies in; or what ``find_layout`` found there.
         split: ``"train"``, ``"val"`` or ``"test"``.
         transform: Applied to the PIL image (mode L) of a face when it is indexed.
         exclude_leaks: Whether to drop blank faces and those that equal a face of a later split;
@@ -49,7 +135,6 @@ class FER2013(FaceDataset):
     Attributes:
         usage: The part of FER-2013 that the split is, as its files name it.
         leaks_dropped: How many faces ``exclude_leaks`` dropped.
-        skipped: The image files that were left out.
 
     Raises:
         DataNotFoundError: If there is no FER-2013 at ``root``, or FER+ votes are missing.
@@ -66,7 +151,7 @@ class FER2013(FaceDataset):
 
     def __init__(
         self,
-        root: str | Path,
+        root: str | Path | Layout,
         split: str = "train",
         transform: Callable[[Image.Image], Any] | None = None,
         *,
@@ -76,49 +161,37 @@ class FER2013(FaceDataset):
         on_error: str = "raise",
         cache: bool = True,
     ) -> None:
-        self.usage = usage = usage_of(split)
-        layout = find_layout(root)
-        table = layout.read(split, on_error, cache)
-        if with_votes:
-            table = join_votes(layout, table, by_name)
-        table = _take_part(table, usage, layout)
-        self.leaks_dropped, self.skipped = 0, table.skipped
-        source = f"{layout.where} ({len(table):,} {usage} faces)"
-        if split == "train" if exclude_leaks is None else exclude_leaks:
-            leaked = find_leaks(table.pixels, usage)
-            self.leaks_dropped = int(leaked.sum())
-            table = table.take(~leaked)
-            if self.leaks_dropped < LEAKED_ROWS[usage]:
-                warnings.warn(LeakWarning(self.leaks_dropped, usage, layout.where), stacklevel=2)
+        part = read_part(
+            root,
+            split,
+            exclude_leaks=exclude_leaks,
+            with_votes=with_votes,
+            by_name=by_name,
+            on_error=on_error,
+            cache=cache,
+        )
+        self._fill(part, torch.from_numpy(part.table.emotion), FER2013_LABELS, transform)
+
+    def _fill(
+        self,
+        part: Part,
+        targets: Tensor,
+        label_names: tuple[str, ...],
+        transform: Callable[[Image.Image], Any] | None,
+    ) -> None:
+        table = part.table
+        self.usage, self.leaks_dropped = usage_of(part.split), part.leaks_dropped
         super().__init__(
             torch.from_numpy(table.pixels),
-            torch.from_numpy(table.emotion),
-            FER2013_LABELS,
+            targets,
+            label_names,
             rows=None if table.row is None else torch.from_numpy(table.row),
-            votes=None if table.votes is None or not with_votes else torch.from_numpy(table.votes),
+            votes=None if table.votes is None else torch.from_numpy(table.votes),
             files=None if table.files is None else table.files.tolist(),
-            split=split,
-            source=source,
-            summary=self._summary(layout, usage, len(table)),
+            split=part.split,
+            source=part.source,
+            summary=part.summary,
+            note=NOTES[part.split],
+            skipped=table.skipped,
             transform=transform,
         )
-
-    def _summary(self, layout: Layout, usage: str, n: int) -> str:
-        text = f"{layout.where}: {n:,} faces of {usage}"
-        if self.leaks_dropped:
-            text += f"; dropped {self.leaks_dropped:,} that are blank or equal a later face"
-        if self.skipped:
-            text += f"; skipped {len(self.skipped):,} unreadable files, first {self.skipped[0]}"
-        return text
-
-
-def _take_part(table: FaceTable, usage: str, layout: Layout) -> FaceTable:
-    part = table.take(table.usage == USAGES.index(usage))
-    if not len(part):
-        counts = np.bincount(table.usage, minlength=len(USAGES)).tolist()
-        there = ", ".join(f"{u} {n:,}" for u, n in zip(USAGES, counts, strict=True) if n)
-        hint = ""
-        if layout.name.lower().endswith("train.csv"):
-            hint = "; test.csv of the competition has no labels, so use fer2013.csv"
-        raise SplitNotFoundError(f"{layout.where} has no {usage} faces, only {there}{hint}")
-    return part

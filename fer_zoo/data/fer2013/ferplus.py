@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from fer_zoo.data.fer2013.dataset import FER2013
+from fer_zoo.data.fer2013.dataset import FER2013, read_part
+from fer_zoo.data.fer2013.layouts import Layout
 from fer_zoo.errors import DataError
 from fer_zoo.labels import FERPLUS_LABELS, FERPLUS_RULES
 
@@ -111,7 +112,7 @@ class FERPlus(FER2013):
     (``by_name=False`` keeps them).
 
     Args:
-        root: The file, or the folder that it lies in.
+        root: As of :class:`FER2013`.
         split: ``"train"``, ``"val"`` or ``"test"``.
         transform: Applied to the PIL image (mode L) of a face when it is indexed.
         target: The rule of :func:`ferplus_targets` for ``train``. The others always follow
@@ -132,7 +133,7 @@ class FERPlus(FER2013):
 
     def __init__(
         self,
-        root: str | Path,
+        root: str | Path | Layout,
         split: str = "train",
         transform: Callable[[Image.Image], Any] | None = None,
         *,
@@ -142,26 +143,24 @@ class FERPlus(FER2013):
         cache: bool = True,
     ) -> None:
         check_rule(target)
-        super().__init__(
+        part = read_part(
             root,
             split,
-            transform,
             exclude_leaks=exclude_leaks,
             with_votes=True,
             by_name=by_name,
+            on_error="raise",
             cache=cache,
         )
         self.target = target if split == "train" else "majority"
-        votes = cast(Tensor, self.votes)
-        targets, keep = ferplus_targets(votes, self.target)
+        targets, keep = ferplus_targets(torch.as_tensor(part.table.votes), self.target)
         if not keep.any():
-            raise DataError(f"{self.source}: FER+ {self.target} keeps none of them")
-        self.targets = targets[keep] if self.target != "majority" else targets[keep].argmax(dim=1)
-        self.images, self.votes = self.images[keep], votes[keep]
-        self.rows = None if self.rows is None else self.rows[keep]
-        self.label_names = FERPLUS_LABELS
-        kept = f"; FER+ {self.target} keeps {len(self.images):,}"
-        self.source, self.summary = self.source + kept, self.summary + kept
+            raise DataError(f"{part.source}: FER+ {self.target} keeps none of them")
+        targets = targets[keep]
+        if self.target == "majority":
+            targets = targets.argmax(dim=1)
+        kept = part.keep(keep.numpy(), f"FER+ {self.target}")
+        self._fill(kept, targets, FERPLUS_LABELS, transform)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         image, target = super().__getitem__(index)

@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -17,10 +17,17 @@ from fer_zoo.data.fer2013.npz_reader import (
     write_cache,
 )
 from fer_zoo.data.fer2013.table import SIDE, USAGES, FaceTable, usage_of
-from fer_zoo.data.filesystem import Archive, Folder, Store
-from fer_zoo.data.image_files import ImageFile, find_images, read_faces, with_retries
-from fer_zoo.errors import DataError, DataNotFoundError, SplitNotFoundError
+from fer_zoo.data.filesystem import FileSystem, LocalFolder, ZipArchive
+from fer_zoo.data.image_files import FaceFiles, ImageFile, list_images, with_retries
+from fer_zoo.errors import (
+    DataError,
+    DataNotFoundError,
+    MergedSplitsError,
+    SplitNotFoundError,
+)
 from fer_zoo.labels import FER2013_LABELS, canonical_label
+
+T = TypeVar("T")
 
 _CSV_NAMES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
 _LAYOUTS = (
@@ -44,34 +51,42 @@ _MERGED = "test (PublicTest and PrivateTest merged)"
 _USAGE_IN_NAME = re.compile(r"(training|publictest|privatetest)(?![a-z])", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
 class Layout:
-    """A copy of FER-2013.
+    """A copy of FER-2013, whose csv or npz is read once, however many splits are asked for.
 
     Args:
         kind: ``"csv"``, ``"npz"`` or ``"folder"``.
-        store: Where its files lie.
-        name: The table's name in the store; of a folder layout, empty.
+        fs: Where its files lie.
+        name: The name of the csv or npz; empty for a folder layout.
     """
 
-    kind: str
-    store: Store
-    name: str = ""
+    def __init__(self, kind: str, fs: FileSystem, name: str = "") -> None:
+        self.kind, self.fs, self.name = kind, fs, name
+        self._known: dict[str, Any] = {}
 
     @property
     def where(self) -> str:
         """What was found, as messages show it."""
-        return self.store.where(self.name) if self.name else str(self.store.path)
+        return self.fs.where(self.name) if self.name else str(self.fs.path)
+
+    def once(self, what: str, read: Callable[[], T]) -> T:
+        """Returns what ``read`` does; only the first call of a name reads."""
+        if what not in self._known:
+            self._known[what] = read()
+        return cast(T, self._known[what])
 
     def read(self, split: str, on_error: str, cache: bool) -> FaceTable:
         """Reads at least the faces of a split."""
         if self.kind == "folder":
             return _read_folder(self, split, on_error)
+        return self.once("faces", lambda: self._read_file(cache))
+
+    def _read_file(self, cache: bool) -> FaceTable:
         if self.kind == "npz":
             return with_retries(self._read_npz, self.where)
-        if not cache or not isinstance(self.store, Folder):
+        if not cache or not isinstance(self.fs, LocalFolder):
             return with_retries(self._read_csv, self.where)
-        path = self.store.path / self.name
+        path = self.fs.path / self.name
         stamp = stamp_of(path)
         table = read_cache(path, stamp)
         if table is None:
@@ -80,11 +95,11 @@ class Layout:
         return table
 
     def _read_npz(self) -> FaceTable:
-        with self.store.open(self.name) as file:
+        with self.fs.open(self.name) as file:
             return read_npz(file, self.where)
 
     def _read_csv(self) -> FaceTable:
-        with self.store.open(self.name) as file:
+        with self.fs.open(self.name) as file:
             return read_csv(file, self.where)
 
 
@@ -100,98 +115,108 @@ def find_layout(root: str | Path) -> Layout:
     """
     path = Path(root)
     if path.is_dir():
-        return _find_in(Folder(path))
+        return _find_in(LocalFolder(path))
     if not path.exists():
         raise DataNotFoundError(f"there is no {path}; give the path of FER-2013: {_LAYOUTS}")
     suffix = path.suffix.lower()
     if suffix == ".zip":
-        return _find_in(Archive(path))
+        return _find_in(ZipArchive(path))
     if suffix in (".csv", ".npz"):
-        return Layout(suffix[1:], Folder(path.parent), path.name)
+        return Layout(suffix[1:], LocalFolder(path.parent), path.name)
     raise DataNotFoundError(
         f"{path} is no layout of FER-2013; expected {_LAYOUTS}. Unpack a .tar.gz first"
     )
 
 
-def _find_in(store: Store) -> Layout:
-    tables = [n for n in store.tables() if not n.endswith(CACHE_SUFFIX)]
+def _find_in(fs: FileSystem) -> Layout:
+    containers = [name for name in fs.containers() if not name.endswith(CACHE_SUFFIX)]
     for wanted in (*_CSV_NAMES, "fer2013.npz"):
-        for name in tables:
+        for name in containers:
             if name.lower().rpartition("/")[2] == wanted:
-                return Layout(wanted[-3:], store, name)
-    arrays = [name for name in tables if name.lower().endswith(".npz")]
+                return Layout(wanted[-3:], fs, name)
+    arrays = [name for name in containers if name.lower().endswith(".npz")]
     if len(arrays) == 1:
-        return Layout("npz", store, arrays[0])
-    if find_images(store):
-        return Layout("folder", store)
-    if any(name.lower() == "test.csv" for name in tables):
-        return Layout("csv", store, "test.csv")  # reading it says what is wrong with it
-    zips = [name for name in tables if name.lower().endswith(".zip")]
-    if len(zips) == 1 and isinstance(store, Folder):
-        return _find_in(Archive(store.path / zips[0]))
-    others = ", ".join(name for name in tables[:5])
+        return Layout("npz", fs, arrays[0])
+    if list_images(fs):
+        return Layout("folder", fs)
+    if any(name.lower() == "test.csv" for name in containers):
+        return Layout("csv", fs, "test.csv")  # reading it says what is wrong with it
+    zips = [name for name in containers if name.lower().endswith(".zip")]
+    if len(zips) == 1 and isinstance(fs, LocalFolder):
+        return _find_in(ZipArchive(fs.path / zips[0]))
+    others = ", ".join(name for name in containers[:5])
     raise DataNotFoundError(
-        f"no FER-2013 in {store.path}" + (f" (only {others})" if others else "") + f"; expected "
+        f"no FER-2013 in {fs.path}" + (f" (only {others})" if others else "") + f"; expected "
         f"{_LAYOUTS}"
     )
 
 
 def _read_folder(layout: Layout, split: str, on_error: str) -> FaceTable:
-    files = find_images(layout.store)
-    splits = _splits(files, layout.store)
+    images, splits = layout.once("images", lambda: _list_images(layout.fs))
     if split != "train" and _MERGED in splits:
-        where = layout.store.where(files[splits.index(_MERGED)].name)
-        raise DataError(
+        where = layout.fs.where(images[splits.index(_MERGED)].name)
+        raise MergedSplitsError(
             f"{where}: this test folder merges PublicTest and PrivateTest, and its file names do "
             f"not tell them apart, so there is no split {split!r}. Use fer2013.csv, or a copy with "
             "names like PublicTest_123.png, or knowingly the merged faces: FaceFolder(root, 'test')"
         )
-    chosen = [file for file, found in zip(files, splits, strict=True) if found == split]
+    chosen = [image for image, found in zip(images, splits, strict=True) if found == split]
     if not chosen:
         counts = ", ".join(f"{s} {n:,}" for s, n in sorted(Counter(filter(None, splits)).items()))
+        if not counts:
+            raise DataError(
+                f"{layout.where} has no folders of splits; FaceFolder reads its classes"
+            )
         raise SplitNotFoundError(f"{layout.where} has no faces of split {split!r}; it has {counts}")
-    emotion = np.array([_emotion(file, layout.store) for file in chosen], dtype=np.int64)
-    names = [file.name for file in chosen]
-    pixels, read, skipped = read_faces(layout.store, names, SIDE, resize=False, on_error=on_error)
-    usage = np.full(len(pixels), USAGES.index(usage_of(split)), dtype=np.int64)
-    return FaceTable(pixels, emotion[read], usage, files=np.array(names)[read], skipped=skipped)
+    usage = USAGES.index(usage_of(split))
+    emotion = np.array([_emotion(image, layout.fs) for image in chosen], dtype=np.int64)
+    names = np.array([image.name for image in chosen])
+    pixels, usable = FaceFiles(layout.fs, names.tolist(), SIDE).read_all(on_error)
+    return FaceTable(
+        pixels,
+        emotion[usable],
+        np.full(len(pixels), usage, dtype=np.int64),
+        files=names[usable],
+        skipped=tuple(layout.fs.where(name) for name in names[~usable]),
+    )
 
 
-def _emotion(file: ImageFile, store: Store) -> int:
-    label = canonical_label(file.label)
+def _emotion(image: ImageFile, fs: FileSystem) -> int:
+    label = canonical_label(image.label)
     if label not in FER2013_LABELS:
         raise DataError(
-            f"{store.where(file.name)}: unknown label {file.label!r}; there are "
+            f"{fs.where(image.name)}: unknown label {image.label!r}; there are "
             f"{', '.join(FER2013_LABELS)}"
         )
     return FER2013_LABELS.index(label)
 
 
-def _splits(files: Sequence[ImageFile], store: Store) -> list[str]:
-    """Tells each file's split by its own name (PublicTest_7.png), else by its folder.
+def _list_images(fs: FileSystem) -> tuple[list[ImageFile], list[str]]:
+    """Lists the images and the split of each: by its own name (PublicTest_7.png) or its folder.
 
-    Files outside of all splits get an empty one, if their folder is no emotion either.
+    Images outside of all splits get an empty one, if their folder is no emotion either.
     """
-    folders = [_split_folder(file) for file in files]
+    images = list_images(fs)
+    folders = [_split_folder(image) for image in images]
     has_val = any(SPLIT_FOLDERS.get(folder) == "val" for folder in folders)
     splits = []
-    for file, folder in zip(files, folders, strict=True):
-        named = _USAGE_IN_NAME.match(file.name.rpartition("/")[2])
+    for image, folder in zip(images, folders, strict=True):
+        named = _USAGE_IN_NAME.match(image.name.rpartition("/")[2])
         if named:
             splits.append(SPLIT_FOLDERS[named[1].lower()])
         elif folder == "test":  # with a folder of its own for PublicTest, it is PrivateTest
             splits.append("test" if has_val else _MERGED)
         else:
             splits.append(SPLIT_FOLDERS.get(folder, ""))
-        if not splits[-1] and canonical_label(file.label) in FER2013_LABELS:
+        if not splits[-1] and canonical_label(image.label) in FER2013_LABELS:
             raise DataError(
-                f"{store.where(file.name)}: neither its folders nor its name tell the split; put "
+                f"{fs.where(image.name)}: neither its folders nor its name tell the split; put "
                 "the emotion folders into train, val and test, or read them with FaceFolder"
             )
-    return splits
+    return images, splits
 
 
-def _split_folder(file: ImageFile) -> str:
+def _split_folder(image: ImageFile) -> str:
     """Returns the innermost folder that is named like a split, in lower case, or nothing."""
-    names = (folder.lower() for folder in reversed(file.folders))
+    names = (folder.lower() for folder in reversed(image.folders))
     return next((name for name in names if name in SPLIT_FOLDERS), "")

@@ -7,11 +7,13 @@ one is blank). They are found by their pixels in any lossless copy.
 """
 
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fer_zoo.errors import DataError
 
@@ -19,6 +21,9 @@ from fer_zoo.errors import DataError
 LEAKED_ROWS = {"Training": 703, "PublicTest": 47, "PrivateTest": 0}
 
 _FIRST_PUBLIC_ROW = 28709  # the original holds Training, then PublicTest, then PrivateTest
+#: Faces (48, 48), one after the other: an array, a tensor, or such as are read meanwhile.
+Faces = Iterable[NDArray[np.uint8]] | Iterable[Tensor]
+
 _BLANK = hashlib.sha256(bytes(48 * 48)).hexdigest()
 
 
@@ -48,7 +53,7 @@ def leaked_rows() -> dict[str, tuple[int, ...]]:
     return {sha256: tuple(map(int, rows.split())) for sha256, rows in records}
 
 
-def find_leaks(pixels: NDArray[np.uint8], usage: str) -> NDArray[np.bool_]:
+def find_leaks(pixels: Faces, usage: str) -> NDArray[np.bool_]:
     """Tells which faces are blank or equal a face of a later part.
 
     Args:
@@ -68,7 +73,7 @@ def find_leaks(pixels: NDArray[np.uint8], usage: str) -> NDArray[np.bool_]:
     return np.array([sha256 in leaked for sha256 in _hashes(pixels)], dtype=bool)
 
 
-def in_several_splits(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def in_several_splits(pixels: Faces) -> NDArray[np.bool_]:
     """Tells which faces are blank or stand in more than one part of FER-2013.
 
     Training without leaks drops their Training rows; others' training may not have.
@@ -83,7 +88,7 @@ def in_several_splits(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.array([sha256 in known for sha256 in _hashes(pixels)], dtype=bool)
 
 
-def check_row_order(pixels: NDArray[np.uint8], rows: NDArray[np.int64], source: str) -> None:
+def check_row_order(pixels: Faces, rows: NDArray[np.int64], source: str) -> None:
     """Checks that faces stand where they do in the original, as FER+ votes are joined by row.
 
     Args:
@@ -105,5 +110,5 @@ def check_row_order(pixels: NDArray[np.uint8], rows: NDArray[np.int64], source: 
             )
 
 
-def _hashes(pixels: NDArray[np.uint8]) -> list[str]:
-    return [hashlib.sha256(face.tobytes()).hexdigest() for face in pixels]
+def _hashes(pixels: Faces) -> list[str]:
+    return [hashlib.sha256(np.asarray(face).tobytes()).hexdigest() for face in pixels]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fer_zoo.atomic import write_atomically
 from fer_zoo.data.fer2013.table import SIDE, USAGES, FaceTable, check_emotions, usage_codes
-from fer_zoo.data.filesystem import MAX_TABLE
+from fer_zoo.data.filesystem import MAX_CONTAINER
 from fer_zoo.errors import DataError, OutputError
 from fer_zoo.labels import FERPLUS_VOTES
 
@@ -86,7 +86,7 @@ def _arrays(file: IO[bytes], where: str) -> dict[str, NDArray[Any]]:
                 raise DataError(f"{where} is a single array, not an .npz of named ones")
             infos = archive.zip.infolist() if archive.zip else []
             size = sum(info.file_size for info in infos)
-            if size > MAX_TABLE:
+            if size > MAX_CONTAINER:
                 raise DataError(
                     f"{where} would unpack to {size / 2**30:.0f} GiB; this is no FER-2013"
                 )

@@ -22,10 +22,10 @@ _NAMELESS_ROWS = (5274, 5348, 8423)
 
 
 def join_votes(layout: Layout, table: FaceTable, by_name: bool) -> FaceTable:
-    """Adds the FER+ votes of each face.
+    """Adds the FER+ votes of each face; a layout joins them once, however often it is asked.
 
     Args:
-        layout: Where the faces come from; ``fer2013new.csv`` lies beside its table.
+        layout: Where the faces come from; ``fer2013new.csv`` lies beside its csv or npz.
         table: All faces of it.
         by_name: Whether faces for which FER+ names no image get no votes.
 
@@ -34,6 +34,10 @@ def join_votes(layout: Layout, table: FaceTable, by_name: bool) -> FaceTable:
         DataError: If the faces lack their rows in the original, or these are not in the original
             order, or the votes cannot be read.
     """
+    return layout.once(f"votes, by_name = {by_name}", lambda: _join(layout, table, by_name))
+
+
+def _join(layout: Layout, table: FaceTable, by_name: bool) -> FaceTable:
     if layout.kind == "folder":
         raise DataNotFoundError(
             f"{layout.where}: FER+ votes belong to rows of fer2013.csv, which image folders do not "
@@ -51,7 +55,7 @@ def join_votes(layout: Layout, table: FaceTable, by_name: bool) -> FaceTable:
     name = _find(layout)
     if table.row is None:
         raise DataError(f"{layout.where} has no array row, by which FER+ votes are joined; add it")
-    where = layout.store.where(name)
+    where = layout.fs.where(name)
     usage, named, all_votes = with_retries(lambda: _read(layout, name), where)
     _check_rows(table, table.row, usage, where, layout.where)
     if by_name:
@@ -79,7 +83,7 @@ def _check_rows(
 
 def _find(layout: Layout) -> str:
     folder = layout.name.rpartition("/")[0]
-    for name in layout.store.tables():
+    for name in layout.fs.containers():
         if name.lower() in (f"{folder}/{_FILE}".lstrip("/").lower(), _FILE):
             return name
     raise DataNotFoundError(
@@ -92,8 +96,8 @@ def _read(
     layout: Layout, name: str
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.uint8]]:
     """Returns each row's Usage as a position in ``USAGES``, whether it is named, and its votes."""
-    where = layout.store.where(name)
-    with layout.store.open(name) as file:
+    where = layout.fs.where(name)
+    with layout.fs.open(name) as file:
         lines = file.read().decode("utf-8-sig", "replace").splitlines()
     try:
         records = list(csv.reader(lines))
