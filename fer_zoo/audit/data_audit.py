@@ -24,7 +24,7 @@ from fer_zoo.data.fer2013.leaks import LEAKED_ROWS, find_leaks
 from fer_zoo.evaluation.plots import FACES_PER_SHEET, save_contact_sheet
 from fer_zoo.provenance import stamp
 
-_BATCH = 1024  # faces read at once
+_BATCH = 256  # faces read at once
 
 
 def face_record(faces: FaceDataset, index: int) -> Counts:

@@ -12,15 +12,21 @@ from fer_zoo.evaluation import compare, evaluate, evaluate_corruptions
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.models import create_model
 
-N, MOST = 2100, 1024
+N, MOST = 80, 32
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    monkeypatch.setattr("fer_zoo.data.lazy._BATCH", MOST)
+    monkeypatch.setattr("fer_zoo.audit.data_audit._BATCH", MOST)
 
 
 @pytest.fixture(scope="module")
 def pair():
     """The same faces in memory and on a pretended disk, which refuses to read many at once."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (N, 32, 32), dtype=torch.uint8, generator=generator)
-    images[7] = images[2000]
+    images = torch.randint(0, 256, (N, 48, 48), dtype=torch.uint8, generator=generator)
+    images[7] = images[70]
 
     def read(chosen):
         assert len(chosen) <= MOST
@@ -37,20 +43,21 @@ def model():
 
 
 def test_evaluations_agree(pair, model):
-    a, b = (evaluate(model, faces, flip=True) for faces in pair)
+    a, b = (evaluate(model, faces, flip=True, batch_size=MOST) for faces in pair)
     assert a.metrics == b.metrics and a.metrics_flip == b.metrics_flip
     assert a.intervals == b.intervals and a.calibrated == b.calibrated
 
 
 def test_comparisons_agree(pair, model, tmp_path):
-    a, b = (compare(model, model, faces) for faces in pair)
+    a, b = (compare(model, model, faces, batch_size=MOST) for faces in pair)
     assert a.counts == b.counts and a.interval == b.interval
     b.save_disagreements(tmp_path / "none.png")
 
 
 def test_robustness_agrees(pair, model):
     a, b = (
-        evaluate_corruptions(model, faces, corruptions=["brightness"], seed=3) for faces in pair
+        evaluate_corruptions(model, faces, corruptions=["brightness"], seed=3, batch_size=MOST)
+        for faces in pair
     )
     assert a.accuracy == b.accuracy
 
@@ -62,6 +69,6 @@ def test_audits_agree(pair):
 
 def test_label_noise_agrees(pair, run_folder, tmp_path):
     pytest.importorskip("cleanlab", reason="the extra audit is not installed")
-    a, b = (find_label_noise(faces, run_folder) for faces in pair)
+    a, b = (find_label_noise(faces, run_folder, batch_size=MOST) for faces in pair)
     assert np.array_equal(a.ranked, b.ranked) and np.array_equal(a.score, b.score)
     b.save_sheet(tmp_path / "sheet.png")
