@@ -5,7 +5,6 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -78,7 +77,7 @@ def benchmark(
     place = choose_device(device)
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
-    probe: Any = create_model(config.model, device="meta")
+    probe = create_model(config.model, device="meta")
     size = img_size or int(probe.pretrained_cfg["input_size"][-1])
     config = benchmark_config(config, size)
     trainer = Trainer(config, *_random_faces(config), Path(), World(0, 1, place))

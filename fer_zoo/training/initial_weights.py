@@ -61,7 +61,7 @@ def pretrained_weights(
     """
     if not config.pretrained_share:
         return {}
-    pretrained = _face_model(create_model(config.pretrained, device="meta"))
+    pretrained = create_model(config.pretrained, device="meta")
     if not same_label_order(pretrained.label_names, label_names):
         theirs = ", ".join(pretrained.label_names)
         _logger.warning("no interpolation: the classes of %s are %s", config.pretrained, theirs)
@@ -91,7 +91,7 @@ def architecture_of(name: str) -> str:
     Args:
         name: Weights such as ``"vgg.ferplus"``, which are of ``"vgg"``, or a folder.
     """
-    model = _face_model(create_model(name, device="meta"))
+    model = create_model(name, device="meta")
     return str(model.pretrained_cfg["architecture"]).removeprefix("fer_")
 
 
@@ -99,7 +99,8 @@ def _create_model(config: TrainConfig, label_names: Sequence[str]) -> FaceModel:
     args: dict[str, Any] = {"pretrained": bool(config.pretrained), "label_names": label_names}
     try:
         model = create_model(config.pretrained or config.model, **args, **config.model_args)
-        return _checked(model, len(label_names)) if config.model_args else _face_model(model)
+        if config.model_args:
+            _check_logits(model, len(label_names))
     except FerZooError:
         raise
     except Exception as error:  # a recipe can give a model any argument
@@ -109,22 +110,16 @@ def _create_model(config: TrainConfig, label_names: Sequence[str]) -> FaceModel:
             f"{config.model} cannot be trained with model_args = {config.model_args} "
             f"({type(error).__name__}: {error}): correct them, or leave them out"
         ) from error
-
-
-def _face_model(model: nn.Module) -> FaceModel:
-    if not isinstance(model, FaceModel):
-        raise TypeError(f"{type(model).__name__} is no classifier of faces")
     return model
 
 
-def _checked(module: nn.Module, num_classes: int) -> FaceModel:
-    """Runs the model once, as arguments that fit its class may still give no logits."""
-    model = _face_model(module).eval()
+def _check_logits(model: FaceModel, num_classes: int) -> None:
+    """Runs the model once, as arguments that its class accepts may still give no logits."""
     with torch.no_grad():
-        logits = model(torch.zeros(1, *model.pretrained_cfg["input_size"]))
+        logits = model.eval()(torch.zeros(1, *model.pretrained_cfg["input_size"]))
+    model.train()
     if logits.shape != (1, num_classes):
         raise ValueError(f"no logits of {num_classes} classes, but {tuple(logits.shape)}")
-    return model.train()
 
 
 def _load_stem(model: FaceModel, config: TrainConfig) -> None:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.data.fer2013.ferplus import FERPlus, draw_labels, ferplus_targets
+from fer_zoo.data.lazy import Images
 from fer_zoo.errors import ConfigError, DataError
 from fer_zoo.preprocessing import Preprocessing
 from fer_zoo.training.config import TrainConfig
@@ -24,26 +24,18 @@ def epoch_seed(config: TrainConfig, epoch: int) -> int:
     return config.seed * 100_003 + epoch
 
 
-class IndexedFaces(Protocol):
-    """Faces that are read when a tensor of positions indexes them."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, positions: Tensor, /) -> Tensor: ...
-
-
 class StoredFaces:
     """Faces before augmentation, fetched in batches onto a device.
 
-    A tensor moves to the device as a whole. Faces that are read when they are indexed stay where
-    they are, so that memory holds one batch of them.
+    A tensor moves to the device as a whole. Lazy faces are read batch by batch, so that memory
+    holds one batch of them.
 
     Args:
-        images: uint8 faces (N, H, W), or a sequence of them that a tensor of positions indexes.
+        images: uint8 faces (N, H, W).
         device: Where batches go.
     """
 
-    def __init__(self, images: Tensor | IndexedFaces, device: torch.device) -> None:
+    def __init__(self, images: Images, device: torch.device) -> None:
         self.device, self.images = device, images
         self.index_device = torch.device("cpu")
         if isinstance(images, Tensor):

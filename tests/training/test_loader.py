@@ -4,6 +4,7 @@ import torch
 from tiny_training import CPU, FAST, HALF, STILL, equal, faces, ferplus
 
 from fer_zoo.data import FERPlus
+from fer_zoo.data.lazy import LazyFaces
 from fer_zoo.errors import ConfigError, DataError
 from fer_zoo.preprocessing import Preprocessing
 from fer_zoo.training import load_config
@@ -27,31 +28,22 @@ def test_batches_are_a_function_of_seed_and_epoch():
     assert len(list(batches.epoch(0))) == len(batches) == 3
 
 
-class ReadWhenIndexed:
-    """Faces that lie elsewhere; counts how many are read at once."""
-
-    def __init__(self, images):
-        self.images, self.most = images, 0
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, positions):
-        assert positions.device.type == "cpu"
-        self.most = max(self.most, len(positions))
-        return self.images[positions]
-
-
 @pytest.mark.parametrize(
     "settings",
     [{"ferplus_weight": 0.5}, {"mixup": 0.2, "ferplus_weight": 0.5}, {"balanced": True}],
     ids=str,
 )
-def test_faces_read_when_indexed_give_the_same_batches_and_stay_where_they_are(settings):
-    eager, data = loader(**settings), faces()
-    data.images = ReadWhenIndexed(data.images)
+def test_lazy_faces_give_the_same_batches_and_are_read_batch_by_batch(settings):
+    eager, data, reads = loader(**settings), faces(), []
+    images = data.images
+
+    def read(positions):
+        reads.append(len(positions))
+        return images[positions]
+
+    data.images = LazyFaces(read, tuple(images.shape))
     lazy = loader(data, **settings)
-    assert data.images.most == 0
+    assert reads == []
     for epoch in range(2):
         batches = []
         for each in (eager, lazy):
@@ -60,7 +52,7 @@ def test_faces_read_when_indexed_give_the_same_batches_and_stay_where_they_are(s
         for a, b in zip(*batches, strict=True):
             given = {k: v for k, v in a.items() if v is not None}
             assert equal(given, {k: v for k, v in b.items() if v is not None})
-    assert data.images.most == 16
+    assert reads == [16] * 6
     for a, b in zip(eager.sample(40), lazy.sample(40), strict=True):
         assert torch.equal(a, b)
 

@@ -8,14 +8,18 @@ from tiny_training import (
     STILL,
     TINY,
     config_of,
+    equal,
     faces,
     ferplus,
+    log_of,
     records,
     run,
+    weights,
 )  # fmt: skip
 
 import fer_zoo
 from fer_zoo.data import FaceDataset, FERPlus
+from fer_zoo.data.lazy import LazyFaces
 from fer_zoo.errors import ConfigError, DataError, DataNotFoundError
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 from fer_zoo.training import load_config, train
@@ -94,6 +98,18 @@ def test_weights_with_a_recipe_take_it(synthetic_root, tmp_path):
     config = config_of(tmp_path / "run")
     assert config["architecture"] == "fer_vgg"
     assert config["recipe"]["ferplus_target"] == load_config("vgg_ferplus").ferplus_target
+
+
+def test_lazy_faces_train_to_the_same_weights(finished, tmp_path):
+    """Also where they are read for a teacher, batch norm and validation."""
+    settings = {"teacher": str(finished), "teacher_views": "fixed", "batch_norm_faces": 40}
+    run(tmp_path / "eager", epochs=1, **settings)
+    data = faces(), faces(14, seed=1)
+    for part in data:
+        part.images = LazyFaces(part.images.__getitem__, tuple(part.images.shape))
+    run(tmp_path / "lazy", epochs=1, data=data, **settings)
+    assert equal(weights(tmp_path / "lazy"), weights(tmp_path / "eager"))
+    assert log_of(tmp_path / "lazy") == log_of(tmp_path / "eager")
 
 
 def test_folders_have_no_votes(synthetic_layouts, tmp_path):
