@@ -85,7 +85,8 @@ def _write_config(path: Path, model: nn.Module, root: dict[str, Any]) -> None:
 
 
 def _traits(model: nn.Module) -> FaceModel:
-    if not isinstance(model, FaceModel) or "architecture" not in model.pretrained_cfg:
+    cfg = getattr(model, "pretrained_cfg", {})
+    if not isinstance(model, FaceModel) or "architecture" not in cfg:
         raise WeightsError(
             f"{type(model).__name__} is not a classifier of fer_zoo: save the model that a "
             "features_only or compiled one was made of, or the members of an ensemble"
