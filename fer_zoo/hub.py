@@ -84,9 +84,9 @@ def _write_config(path: Path, model: nn.Module, root: dict[str, Any]) -> None:
     path.write_text(_json(config))
 
 
-def _traits(model: nn.Module) -> Any:
+def _traits(model: nn.Module) -> FaceModel:
     cfg = getattr(model, "pretrained_cfg", {})
-    if not hasattr(model, "label_names") or "architecture" not in cfg:
+    if not isinstance(model, FaceModel) or "architecture" not in cfg:
         raise WeightsError(
             f"{type(model).__name__} is not a classifier of fer_zoo: save the model that a "
             "features_only or compiled one was made of, or the members of an ensemble"
