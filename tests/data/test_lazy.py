@@ -17,6 +17,10 @@ from fer_zoo.errors import DataError
 from fer_zoo.evaluation.robustness import evaluate_corruptions
 from fer_zoo.inference.logits import predict_logits
 from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.preprocessing import Preprocessing
+from fer_zoo.training.config import TrainConfig
+from fer_zoo.training.distributed import World
+from fer_zoo.training.loader import TrainLoader
 
 N = 600
 
@@ -132,6 +136,19 @@ def test_figures_are_the_same_and_memory_is_bounded(images, reader, pixels, mode
         assert 0 < reader.most <= limit, name
         assert reader.alive == 0, name
     assert len(np.unique(duplicate_groups(images))) == N - 2
+
+
+def test_training_batches_are_the_same_and_memory_is_bounded(images, reader, pixels):
+    config = TrainConfig(model="vgg_small", batch_size=50)
+    world = World(0, 1, torch.device("cpu"))
+    preprocessing = Preprocessing((24, 20), (0.5,), (0.25,))
+    lazy, eager = (
+        TrainLoader(data, config, world, preprocessing) for data in data_sets(images, pixels)
+    )
+    for found, wanted in zip(lazy.epoch(0), eager.epoch(0), strict=True):
+        assert torch.equal(found.images, wanted.images)
+        assert torch.equal(found.targets, wanted.targets)
+    assert 0 < reader.most <= 2 * 50
 
 
 def test_sheets_show_lazy_faces(images, pixels, tmp_path):
