@@ -21,17 +21,17 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import distribution
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import binomtest
+from tabulate import tabulate
 
 from fer_zoo.data import open_faces
 from fer_zoo.data.dataset import targets_in_order
-from fer_zoo.inference.logits import load_model, predict_logits
+from fer_zoo.inference.logits import LoadedModel, load_model, predict_logits
 
 Classify = Callable[[NDArray[np.uint8]], int]
 
@@ -57,7 +57,7 @@ def fer_package(threads: int) -> Classify:
     return classify
 
 
-def zoo_model(model: Any) -> Classify:
+def zoo_model(model: LoadedModel) -> Classify:
     """Returns the classifier of a model of fer_zoo."""
 
     def classify(face: NDArray[np.uint8]) -> int:
@@ -75,28 +75,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     faces = open_faces(args.data, "val")
-    model, _ = load_model(args.model, "cpu")
+    model = load_model(args.model, "cpu")
     candidates = {
         f"fer {distribution('fer').version}": (fer_package(args.threads), FER_LABELS),
-        args.model: (zoo_model(model), tuple(model.label_names)),
+        args.model: (zoo_model(model), model.label_names),
     }
     targets = {name: targets_in_order(faces, labels) for name, (_, labels) in candidates.items()}
     right = {name: 0 for name in candidates}
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
-    for i, face in enumerate(faces.images.numpy()):
+    for i, face in enumerate(map(np.asarray, faces.images)):
         for name, (classify, _) in candidates.items():  # in turn, so that other load hits both
             start, work = time.perf_counter(), time.process_time()
             answer = classify(face)
             seconds[name].append((time.perf_counter() - start, time.process_time() - work))
             right[name] += int(answer == targets[name][i])
     print(f"{faces.source}; one face at a time, threads: {args.threads}")
-    print(f"{'':<24}{'accuracy %':>12}{'95 % interval':>17}{'ms per face':>14}{'CPU ms':>9}")
+    rows = []
     for name, hits in right.items():
         chance = binomtest(hits, len(faces)).proportion_ci(method="wilson")
-        row = f"{100 * hits / len(faces):>12.2f}"
-        row += f"{f'{100 * chance.low:.2f}-{100 * chance.high:.2f}':>17}"
+        interval = f"{100 * chance.low:.2f}-{100 * chance.high:.2f}"
         clock, work = (1000 * statistics.median(kind) for kind in zip(*seconds[name], strict=True))
-        print(f"{name:<24}{row}{clock:>14.2f}{work:>9.2f}")
+        rows.append([name, 100 * hits / len(faces), interval, clock, work])
+    heads = ["", "accuracy %", "95 % interval", "ms per face", "CPU ms"]
+    print(tabulate(rows, heads, "plain", floatfmt=".2f"))
 
 
 if __name__ == "__main__":

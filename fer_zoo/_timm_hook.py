@@ -55,7 +55,7 @@ class _TimmFinder(MetaPathFinder):
             spec = next((spec for spec in found if spec is not None), None)
         finally:
             self.here.searching = False
-        if spec is not None and hasattr(spec.loader, "exec_module"):
+        if spec is not None and spec.loader is not None:
             spec.loader = _RegisteringLoader(spec.loader)
         return spec
 

@@ -18,6 +18,7 @@ from fer_zoo.atomic import make_folder, write_together
 from fer_zoo.errors import UnknownModelError, WeightsError
 from fer_zoo.models import create_model
 from fer_zoo.models._build import PREFIX
+from fer_zoo.models._strict import check_state_dict
 from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.registry import resolve_name
 from fer_zoo.models.weights import (
@@ -25,7 +26,6 @@ from fer_zoo.models.weights import (
     RECORD_PATH,
     WEIGHTS_NAME,
     WeightsRecord,
-    check_state_dict,
     folder_record,
     forget_records,
     read_config,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from hub_server import COMMIT, hub
+from huggingface_hub import ModelCard
 from safetensors import safe_open
 from tiny import file_sha256, same, tiny
 
@@ -222,6 +223,28 @@ print(push_to_hub(model, "me/new", {"recipe": {"lr": 1}}, card="# A card", token
 again = from_pretrained("hf-hub:me/new")
 assert all((a == b).all() for a, b in zip(model.parameters(), again.parameters(), strict=True))
 """
+
+
+PUSH_WITHOUT_CARD = """
+import sys, fer_zoo
+model = fer_zoo.from_pretrained(sys.argv[1])
+config = {"metrics": {"val": {"accuracy": 0.5}}, "recipe": {"lr": 1}}
+for repo in ("me/new", "me/carded"):
+    fer_zoo.push_to_hub(model, repo, config, token="hf_x")
+"""
+
+
+def test_a_repository_without_a_card_gets_one(served, tmp_path):
+    server, env, _ = served
+    server.repos["me/carded"] = {"README.md": b"# Mine"}
+    python(PUSH_WITHOUT_CARD, tmp_path / "run", **env)
+    assert server.repos["me/carded"]["README.md"] == b"# Mine", "what the user wrote stays"
+    card = ModelCard(server.repos["me/new"]["README.md"].decode())
+    assert card.data.license == "apache-2.0" and card.data.library_name == "fer_zoo"
+    assert card.data.pipeline_tag == "image-classification"
+    assert 'fer_zoo.from_pretrained("hf-hub:me/new")' in card.text
+    assert "Accuracy on val: 50.00 %." in card.text and '"lr": 1' in card.text
+    assert all(name in card.text for name in FER2013_LABELS)
 
 
 def test_push_to_hub_uploads_safetensors_only(served, tmp_path):

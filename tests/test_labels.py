@@ -60,7 +60,7 @@ def test_what_cannot_be_mapped_is_told():
     with pytest.raises(ValueError, match="7 probabilities per face for 8 labels"):
         map_probabilities(np.zeros((2, 7)), FERPLUS_LABELS, FER2013_LABELS)
     with pytest.raises(ValueError, match="none of bored, amused is among angry"):
-        map_probabilities(np.zeros(2, 2), ["bored", "amused"], FER2013_LABELS)
+        map_probabilities(np.zeros((2, 2)), ["bored", "amused"], FER2013_LABELS)
 
 
 def test_order_of_the_same_classes():

@@ -349,17 +349,25 @@ def learnt(recipe: dict[str, Any]) -> str:
 def evidence_lines(record: WeightsRecord, result: dict[str, Any]) -> list[str]:
     """Describes the further figures: calibration, leak-free part, FER+."""
     calibrated, part, people = (result[key] for key in ("calibrated", "leak_free", "ferplus"))
-    return [
+    lines = [
         f"- `Predictor` divides logits by the temperature {record.temperature}, fitted on all",
         "  of PublicTest; the figures above are without it. With a temperature fitted on the other",
         f"  folds (5-fold, over groups of identical faces): log-loss {calibrated['log_loss']:.4f},",
         f"  Brier {calibrated['brier']:.4f}, ECE {calibrated['ece']:.4f}.",
-        f"- Accuracy without the faces that are in several splits: {percent(part['metrics'])} %",
-        f"  ({spread(part['intervals']['accuracy'])}) on {part['metrics']['n']:,} faces.",
-        f"- FER+: accuracy {percent(people)} % against the majority of its ten votes",
-        f"  ({people['n_majority']:,} faces with a majority for one of these classes); KL",
-        f"  divergence from the votes {people['kl']:.4f} nats ({people['n']:,} faces).",
     ]
+    if part:
+        lines += [
+            "- Accuracy without the faces that are in several splits:",
+            f"  {percent(part['metrics'])} % ({spread(part['intervals']['accuracy'])}) on",
+            f"  {part['metrics']['n']:,} faces.",
+        ]
+    if people:
+        lines += [
+            f"- FER+: accuracy {percent(people)} % against the majority of its ten votes",
+            f"  ({people['n_majority']:,} faces with a majority for one of these classes); KL",
+            f"  divergence from the votes {people['kl']:.4f} nats ({people['n']:,} faces).",
+        ]
+    return lines
 
 
 def run_lines(run: WeightsRecord) -> list[str]:

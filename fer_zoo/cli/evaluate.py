@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the figures and writes what was asked for."""
-    from fer_zoo.data.open_faces import open_faces
+    from fer_zoo.data import open_faces
     from fer_zoo.errors import ConfigError
     from fer_zoo.evaluation.corruptions import choose_corruptions
     from fer_zoo.evaluation.evaluation import evaluate

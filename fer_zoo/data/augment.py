@@ -14,9 +14,9 @@ from fer_zoo.preprocessing import Preprocessing
 class BatchAugment:
     """Random rotation, shift, scale, flip, brightness, contrast and erasing, drawn per sample.
 
-    It is a pure function of faces and uniform draws: one affine grid samples the whole batch, so
-    that the work per image is a few multiplications, and the same draws give the same batch on any
-    number of processes.
+    It crops and resizes faces as the model's preprocessing does, and augments them in the same
+    step: one affine grid samples the whole batch. It is a pure function of faces and uniform draws,
+    so that the same draws give the same batch on any number of processes.
 
     Args:
         rotation: Largest rotation in degrees, either way.
@@ -69,20 +69,35 @@ class BatchAugment:
         size = size or preprocessing.size
         draws = draws.to(images.device)
         signed = draws * 2 - 1  # [-1, 1)
-        pixels = self._warp(images.float().unsqueeze(1) / 255, draws, signed, size)
+        pixels = _shrink(images.float().unsqueeze(1) / 255, size)
+        height, width = images.shape[-2:]
+        x0, y0, x1, y1 = preprocessing.box(height, width)
+        part = (y1 - y0) / height, (x1 - x0) / width  # in the middle, what evaluation sees
+        pixels = self._warp(pixels, draws, signed, part, size)
         level = pixels.mean(dim=(2, 3), keepdim=True)
         gain = 1 + self.contrast * signed[:, 5].view(-1, 1, 1, 1)
         pixels = (pixels - level) * gain + level + self.brightness * signed[:, 6].view(-1, 1, 1, 1)
         keep = self._kept(draws, size)
         return preprocessing.normalize(pixels.clamp(0, 1).squeeze(1)) * keep
 
-    def _warp(self, pixels: Tensor, draws: Tensor, signed: Tensor, size: tuple[int, int]) -> Tensor:
+    def _warp(
+        self,
+        pixels: Tensor,
+        draws: Tensor,
+        signed: Tensor,
+        part: tuple[float, float],
+        size: tuple[int, int],
+    ) -> Tensor:
         angle = math.radians(self.rotation) * signed[:, 0]
         zoom = 1 / (1 + self.scale * signed[:, 1])
         mirror = torch.where(draws[:, 2] < self.flip, -1.0, 1.0)
         cos, sin = angle.cos() * zoom, angle.sin() * zoom
         shift = 2 * self.shift * signed[:, 3:5]  # a side is 2 long in grid coordinates
-        rows = [cos * mirror, -sin, shift[:, 0], sin * mirror, cos, shift[:, 1]]
+        # sides that differ in length make a rotation of pixels none of grid coordinates
+        aspect = size[0] / size[1]
+        down, across = part
+        rows = [cos * mirror * across, -sin * aspect * across, shift[:, 0] * across]
+        rows += [sin * mirror / aspect * down, cos * down, shift[:, 1] * down]
         theta = torch.stack(rows, dim=1).view(-1, 2, 3)
         grid = F.affine_grid(theta, [len(pixels), 1, *size], align_corners=False)
         return F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
@@ -98,3 +113,12 @@ class BatchAugment:
         inside_x = (x >= left[:, None]) & (x < (left + width)[:, None])
         erased = inside_y[:, None, :, None] & inside_x[:, None, None, :]
         return (~(erased & (draws[:, 7] < self.erase).view(-1, 1, 1, 1))).float()
+
+
+def _shrink(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Shrinks faces of twice the size or more, of which sampling would skip pixels."""
+    sides = zip(pixels.shape[2:], size, strict=True)
+    height, width = (side // max(side // wanted, 1) for side, wanted in sides)
+    if pixels.shape[2:] == (height, width):
+        return pixels
+    return F.adaptive_avg_pool2d(pixels, (height, width))

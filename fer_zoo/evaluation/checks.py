@@ -1,13 +1,11 @@
 """Checks of an accuracy: the leak-free part, calibration, agreement with people."""
 
-from collections.abc import Iterable
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from fer_zoo.data.fer2013.ferplus import ferplus_targets
-from fer_zoo.data.fer2013.leaks import in_several_splits
+from fer_zoo.data.fer2013.leaks import Faces, in_several_splits
 from fer_zoo.evaluation.bootstrap import metric_intervals
 from fer_zoo.evaluation.calibration import FOLDS, cross_fit, fit_temperature
 from fer_zoo.evaluation.metrics import (
@@ -22,7 +20,7 @@ from fer_zoo.labels import FERPLUS_LABELS, label_indices
 
 
 def leak_free(
-    images: Iterable[Tensor],
+    images: Faces,
     probabilities: Floats,
     targets: Integers,
     groups: Integers,
@@ -40,7 +38,7 @@ def leak_free(
     Returns:
         ``metrics`` and ``intervals``; None if no face is left, or all are.
     """
-    clean = ~in_several_splits(face.numpy() for face in images)
+    clean = ~in_several_splits(images)
     if clean.all() or not clean.any():
         return None
     part = probabilities[clean], targets[clean]

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data.dataset import FaceDataset
+from fer_zoo.data import FaceDataset, open_faces
 from fer_zoo.data.duplicates import duplicate_groups
-from fer_zoo.data.open_faces import open_faces
 from fer_zoo.evaluation.bootstrap import bootstrap_totals, percentile_interval
 from fer_zoo.evaluation.evaluation import Evaluation, evaluate
 from fer_zoo.evaluation.plots import FACES_PER_SHEET, save_contact_sheet
@@ -185,7 +184,7 @@ def compare(
     first, second = (evaluate(model, faces, split, batch_size=batch_size) for model in models)
     right = np.stack([_right(first), _right(second)], axis=1).astype(np.float64)
     columns = np.concatenate([right, np.ones((len(right), 1))], axis=1)
-    totals = bootstrap_totals(columns, duplicate_groups(face.numpy() for face in faces.images))
+    totals = bootstrap_totals(columns, duplicate_groups(faces.images))
     only_a, only_b = int((right @ [1, -1] > 0).sum()), int((right @ [1, -1] < 0).sum())
     return Comparison(
         a=first,

@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data import FaceDataset
+from fer_zoo.data import FaceDataset, open_faces
 from fer_zoo.data.dataset import targets_in_order
 from fer_zoo.data.duplicates import duplicate_groups
-from fer_zoo.data.open_faces import open_faces
 from fer_zoo.errors import DataError
 from fer_zoo.evaluation.bootstrap import metric_intervals
 from fer_zoo.evaluation.checks import calibrate, ferplus_agreement, leak_free
@@ -163,7 +162,7 @@ def evaluate(
         mirrored = predict_logits(loaded, faces.images, batch_size=batch_size, transform=mirror)
         both = log_mean_probability([logits, mirrored]).exp().numpy()
         flipped = classification_metrics(both, targets, names)
-    groups = duplicate_groups(face.numpy() for face in faces.images)
+    groups = duplicate_groups(faces.images)
     calibrated, calibration = calibrate(logits, targets, groups)
     votes = faces.votes
     return Evaluation(

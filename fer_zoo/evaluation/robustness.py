@@ -11,8 +11,7 @@ import torch
 from tqdm import tqdm
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data.dataset import FaceDataset
-from fer_zoo.data.open_faces import open_faces
+from fer_zoo.data import FaceDataset, open_faces
 from fer_zoo.evaluation.corruptions import (
     CORRUPTIONS,
     PROTOCOL,

@@ -11,24 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from fer_zoo.data.lazy import Images
 from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
 from fer_zoo.models import Ensemble, FaceModel, create_model
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.models.weights import weights_sha256
 from fer_zoo.preprocessing import Preprocessing, preprocessing_of
-
-
-class Faces(Protocol):
-    """Faces (N, H, W) as a tensor, or whatever reads parts of it when they are needed."""
-
-    def __len__(self) -> int:
-        """Returns N."""
-        ...
-
-    def __getitem__(self, part: slice, /) -> Tensor:
-        """Returns some of the faces, uint8 (n, H, W)."""
-        ...
 
 
 class Transform(Protocol):
@@ -112,7 +101,7 @@ def mirror(faces: Tensor, *, first: int = 0) -> Tensor:
 
 def predict_logits(
     model: ModelLike,
-    images: Faces,
+    images: Images,
     *,
     batch_size: int = 256,
     device: str | torch.device | None = None,

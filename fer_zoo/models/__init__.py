@@ -1,5 +1,6 @@
 """The models. Each registers ``fer_<name>`` with timm; here it is ``<name>``."""
 
+from fer_zoo.models._build import build, default_cfg
 from fer_zoo.models.ensemble import Ensemble
 from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.fer_alexnet import AlexNet
@@ -39,11 +40,13 @@ __all__ = [
     "TransFERConcat",
     "alexnet",
     "alexnet_224",
+    "build",
     "cnn_transformer",
     "cnn_transformer_224",
     "create_model",
     "dacl",
     "dacl_224",
+    "default_cfg",
     "is_model",
     "list_models",
     "model_entrypoint",

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from fer_zoo.errors import ArgumentError, ConfigError, WeightsError
 from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.models._strict import check_state_dict
 from fer_zoo.models.face_model import FaceModel, generic_label_names
 from fer_zoo.models.weights import (
     CONFIG_NAME,
     WeightsRecord,
-    check_state_dict,
     embedded_record,
     embedded_weights,
     find_weights,

@@ -8,8 +8,10 @@ import pytest
 from conftest import write_csv, write_folders
 from PIL import Image
 
-from fer_zoo.audit.data_audit import audit, face_name
+from fer_zoo.audit.data_audit import audit
+from fer_zoo.audit.report import face_name
 from fer_zoo.data import open_data
+from fer_zoo.data.fer2013.dataset import OFFICIAL_FACES
 from fer_zoo.errors import ConfigError, OutputError
 
 
@@ -88,14 +90,13 @@ def test_the_table_shows_the_counts(found):
     assert max(map(len, text.splitlines())) <= 110
 
 
-def test_official_totals_are_held_or_not(found, monkeypatch):
-    monkeypatch.setattr(
-        "fer_zoo.audit.data_audit.OFFICIAL_FACES", {"train": 84, "val": 28, "test": 22}
-    )
+def test_official_totals_are_complete_or_not(found, monkeypatch):
+    for split, n in {"train": 84, "val": 28, "test": 22}.items():
+        monkeypatch.setitem(OFFICIAL_FACES, split, n)
     s = audit(found.splits[:2]).table()
     lines = [line.split() for line in s.splitlines()]
-    assert ["train", "84", "held", "1", "1", "of", "703", "0"] in lines
-    assert ["test", "missing", "of", "3,589"] in lines
+    assert ["train", "84", "complete", "1", "1", "of", "703", "0"] in lines
+    assert ["test", "missing", "of", "22"] in lines
 
 
 def test_sheets_show_pairs_across_splits_first_and_whole_groups(found, tmp_path, monkeypatch):
@@ -119,7 +120,7 @@ def test_sheets_show_pairs_across_splits_first_and_whole_groups(found, tmp_path,
     ]
     assert np.array_equal(images[0], images[1]) and np.array_equal(images[2], images[3])
     assert "4 of 4 faces" in title
-    monkeypatch.setattr("fer_zoo.audit.data_audit._ON_SHEET", 3)
+    monkeypatch.setattr("fer_zoo.audit.data_audit.FACES_PER_SHEET", 3)
     found.save_sheets(tmp_path)
     assert len(drawn["conflicts.png"][0]) == 2 and "2 of 4 faces" in drawn["conflicts.png"][2]
 

@@ -1,4 +1,5 @@
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def test_csv_values_are_exact_over_block_borders():
     lines = [b"emotion,pixels,Usage\n"]
     for i, face in enumerate(pixels):
         lines.append(f"{i % 7},{' '.join(map(str, face.ravel()))},Training\n".encode())
-    table = read_csv(lines, "x")
+    table = read_csv(io.BytesIO(b"".join(lines)), "x")
     assert table.pixels.dtype == np.uint8 and np.array_equal(table.pixels, pixels)
     assert table.emotion.tolist() == [i % 7 for i in range(131)]
     assert table.row.tolist() == list(range(131))
@@ -65,8 +66,11 @@ def test_csv_values_are_exact_over_block_borders():
         f"Usage,pixels,emotion\nTraining,{FACE.replace(' ', '  ')},3",
         f"emotion,pixels,Usage\n3,{ODD},Training",
         f"emotion,id,pixels,Usage\n3,x-1,{FACE},Training",
+        f'\ufeff"emotion","who, when","pixels","Usage"\r\n3,"x, ""1""\n2", "{FACE}",Training\r\n',
+        f"emotion,pixels,Usage\r3,{FACE},Training\r",
+        f"emotion,pixels,Usage,wer\n3,{FACE},Training,J\xfcrgen",
     ],
-    ids=["bom-crlf", "quoted", "blanks", "double", "zeros-tabs", "columns"],
+    ids=["bom-crlf", "quoted", "blanks", "double", "zeros-tabs", "columns", "commas", "cr", "text"],
 )
 def test_odd_spellings_of_the_same_csv_are_read(tmp_path, text):
     (tmp_path / "fer2013.csv").write_bytes(text.encode())
@@ -95,6 +99,9 @@ def test_odd_spellings_of_the_same_csv_are_read(tmp_path, text):
         (f"3,{FACE}", "row 70: 2 columns where the header has 3"),
         (FACE, "row 70: 1 columns"),
         (f"3,{FACE},Training,", "row 70: 4 columns"),
+        (f'3,"{FACE},Training', "row 70: field larger than field limit"),
+        (f"3,{FACE[:-1]}\u0667,Training", "row 70: pixel 2303 is '\u0667', not a whole number"),
+        (f"99999999999999999999,{FACE},Training", "row 70: emotion is '9999"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path, row, message):

@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 
 import pytest
@@ -85,6 +86,55 @@ def test_training_augments_as_the_training_loop_does(photo):
         augment = BatchAugment()
         expected = augment(stored, augment.draw(1), Preprocessing.from_cfg(CFG))
         assert torch.equal(found, expected[0])
+
+
+STILL = BatchAugment(rotation=0, shift=0, scale=0, flip=0, brightness=0, contrast=0, erase=0)
+
+
+def smooth(height, width):
+    """Faces (2, H, W) without fine detail, on which filters of all kinds agree."""
+    small = torch.rand(2, 1, 6, 6, generator=torch.Generator().manual_seed(0)) * 255
+    faces = nn.functional.interpolate(small, (height, width), mode="bicubic").clamp(0, 255)
+    return faces[:, 0].round().to(torch.uint8)
+
+
+@pytest.mark.parametrize("crop", [("squash", 1.0), ("center", 1.0), ("center", 0.8)])
+@pytest.mark.parametrize("size", [(48, 48), (40, 64), (64, 40)])
+@pytest.mark.parametrize("stored", [(48, 48), (36, 60), (60, 36), (190, 230)])
+def test_training_and_evaluation_see_the_same_part_of_a_face(stored, size, crop):
+    preprocessing = Preprocessing(size, (0.5,), (0.25,), crop_mode=crop[0], crop_pct=crop[1])
+    faces = smooth(*stored)
+    trained, evaluated = STILL(faces, STILL.draw(2), preprocessing), preprocessing.tensor(faces)
+    assert trained.shape == evaluated.shape == (2, 1, *size)
+    difference = (trained - evaluated).abs() * 0.25 * 255
+    assert difference.max() < 12 and difference.mean() < 1.5  # gray levels
+    if min(size) >= max(stored):
+        assert difference.max() < 1.5
+
+
+@pytest.mark.parametrize("size", [(48, 48), (40, 80), (80, 40)])
+@pytest.mark.parametrize("degrees", [20, 45, 90])
+def test_a_rotated_disc_stays_a_disc(size, degrees):
+    """In pixels of the input, whatever its shape; so nothing is sheared."""
+    y, x = (torch.arange(side) - (side - 1) / 2 for side in size)
+    disc = (255 * torch.sigmoid(15 - (y[:, None] ** 2 + x**2).sqrt())).to(torch.uint8)[None]
+    turn = dataclasses.replace(STILL, rotation=degrees)
+    preprocessing = Preprocessing(size, (0.5,), (0.25,))
+    draws = torch.ones(1, 12)  # as far as it goes
+    found = turn(disc, draws, preprocessing)
+    assert torch.allclose(found, preprocessing.tensor(disc), atol=0.15)
+    bar = torch.zeros(1, *size, dtype=torch.uint8)
+    bar[:, size[0] // 2 - 3 : size[0] // 2 + 3, size[1] // 2 - 15 : size[1] // 2 + 15] = 255
+    turned = turn(bar, draws, preprocessing)
+    assert (turned - preprocessing.tensor(bar)).abs().max() > 1
+    assert turned.sum() == pytest.approx(float(preprocessing.tensor(bar).sum()), rel=0.02)
+
+
+def test_large_faces_are_shrunk_by_all_their_pixels():
+    board = torch.zeros(1, 190, 190, dtype=torch.uint8)
+    board[:, ::2, ::2] = board[:, 1::2, 1::2] = 255
+    found = STILL(board, STILL.draw(1), Preprocessing((48, 48), (0.5,), (1.0,)))
+    assert found.abs().max() < 0.1
 
 
 def test_transforms_travel_to_worker_processes(photo):

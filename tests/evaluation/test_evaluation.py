@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import nll_loss
 
-from fer_zoo.data import FaceDataset, FERPlus
-from fer_zoo.data.open_faces import open_faces
+from fer_zoo.data import FaceDataset, FERPlus, open_faces
 from fer_zoo.errors import DataError, DataNotFoundError, OutputError
 from fer_zoo.evaluation.calibration import fit_temperature
 from fer_zoo.evaluation.comparison import compare

@@ -92,6 +92,10 @@ def test_a_pruned_model_gives_the_features_it_ends_at(name):
         model = fresh(name)
         assert model.prune_intermediate_layers([deepest]) == [deepest]
         assert same(maps_of(model, x, indices=[deepest]), [expected])
+        features = model.forward_features(x)
+        assert torch.equal(model(x), features)
+        if features.ndim == 4:  # not the tokens of a whole encoder
+            assert torch.equal(features, expected)
         assert model.num_features == model.head_hidden_size == expected.shape[1]
         assert model.num_classes == 0 and model.label_names == ()
 

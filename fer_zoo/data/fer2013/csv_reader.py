@@ -8,8 +8,12 @@ The headers that users have (the files hold the same faces):
     test.csv            pixels                    PublicTest and PrivateTest without labels
 """
 
-from collections.abc import Iterable, Iterator
+import csv
+import io
+import warnings
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +23,15 @@ from fer_zoo.errors import DataError
 
 _PIXELS = SIDE * SIDE
 _ROWS_AT_ONCE = 64  # so that the arrays of a step, about 0.5 MB each, stay in the cache
-_BLANKS = b" \t\"'"
+_BLANKS = " \t\"'"
 
 
-def read_csv(file: Iterable[bytes], where: str) -> FaceTable:
+def read_csv(file: BinaryIO, where: str) -> FaceTable:
     """Reads a csv file of faces.
 
     Args:
-        file: Its lines; an open binary file.
-        where: The file's name for errors.
+        file: The open file; reading closes it.
+        where: Its name for errors.
 
     Returns:
         The faces in the order of the file, which is taken for the original's.
@@ -35,24 +39,26 @@ def read_csv(file: Iterable[bytes], where: str) -> FaceTable:
     Raises:
         DataError: If a column is missing, or a row is not a labelled 48x48 face.
     """
-    lines = (line.rstrip(b"\r\n") for line in file)
-    columns = _columns(next(lines, b""), where)
-    rows = _fields((line for line in lines if line.strip()), len(columns), where)
-    emotions: list[bytes] = []
+    with io.TextIOWrapper(file, "utf-8-sig", "replace", newline="") as text:
+        return _read(text, where)
+
+
+def _read(file: TextIO, where: str) -> FaceTable:
+    records = _records(file, where)
+    columns = _columns(next(records, []), where)
+    rows = _rows(records, len(columns), where)
+    emotions: list[str] = []
     usages: list[str] = []
     blocks: list[NDArray[np.uint8]] = []
     at_emotion, at_pixels = columns.index("emotion"), columns.index("pixels")
     at_usage = columns.index("usage") if "usage" in columns else None
     while block := list(islice(rows, _ROWS_AT_ONCE)):
-        texts = [fields[at_pixels].strip(_BLANKS) for fields in block]
-        blocks.append(_parse(texts, len(emotions), where))
-        emotions += [fields[at_emotion].strip(_BLANKS) for fields in block]
-        if at_usage is not None:
-            usages += [fields[at_usage].strip(_BLANKS).decode("latin-1") for fields in block]
+        blocks.append(_parse([row[at_pixels] for row in block], len(emotions), where))
+        emotions += [row[at_emotion] for row in block]
+        # train.csv of the competition holds Training alone
+        usages += ["Training" if at_usage is None else row[at_usage] for row in block]
     if not blocks:
         raise DataError(f"{where} has a header but no faces; copy it again")
-    if at_usage is None:  # train.csv of the competition
-        usages = ["Training"] * len(emotions)
     return FaceTable(
         np.concatenate(blocks).reshape(-1, SIDE, SIDE),
         _emotions(emotions, where),
@@ -61,9 +67,21 @@ def read_csv(file: Iterable[bytes], where: str) -> FaceTable:
     )
 
 
-def _columns(header: bytes, where: str) -> list[str]:
-    text = header.decode("utf-8-sig", errors="replace")
-    columns = [name.strip(" \t\"'").lower() for name in text.split(",")]
+def _records(file: TextIO, where: str) -> Iterator[list[str]]:
+    """Yields the fields of each line that is not blank."""
+    count = -1  # the header comes before row 0
+    try:
+        for record in csv.reader(file, skipinitialspace=True):
+            fields = [field.strip(_BLANKS) for field in record]
+            if fields not in ([], [""]):
+                yield fields
+                count += 1
+    except csv.Error as error:
+        raise DataError(f"{where}, row {count}: {error}; copy the file again") from error
+
+
+def _columns(header: Sequence[str], where: str) -> list[str]:
+    columns = [name.lower() for name in header]
     if columns == ["pixels"]:
         raise DataError(
             f"{where} has pixels but no labels (it is test.csv of the competition), so nothing can "
@@ -72,15 +90,14 @@ def _columns(header: bytes, where: str) -> list[str]:
     missing = [name for name in ("emotion", "pixels") if name not in columns]
     if missing:
         raise DataError(
-            f"{where} lacks the column {' and '.join(missing)}: its first line is {text[:80]!r}, "
-            "and should be emotion,pixels,Usage"
+            f"{where} lacks the column {' and '.join(missing)}: its first line is "
+            f"{','.join(header)[:80]!r}, and should be emotion,pixels,Usage"
         )
     return columns
 
 
-def _fields(lines: Iterator[bytes], count: int, where: str) -> Iterator[list[bytes]]:
-    for row, line in enumerate(lines):
-        fields = line.split(b",")
+def _rows(records: Iterator[list[str]], count: int, where: str) -> Iterator[list[str]]:
+    for row, fields in enumerate(records):
         if len(fields) != count:
             raise DataError(
                 f"{where}, row {row}: {len(fields)} columns where the header has {count}; the "
@@ -89,50 +106,29 @@ def _fields(lines: Iterator[bytes], count: int, where: str) -> Iterator[list[byt
         yield fields
 
 
-def _emotions(texts: list[bytes], where: str) -> NDArray[np.int64]:
-    codes = np.array([int(t) if t.isdigit() and len(t) < 9 else -1 for t in texts], dtype=np.int64)
+def _emotions(texts: Sequence[str], where: str) -> NDArray[np.int64]:
+    codes = np.array([_whole_number(text, 99) for text in texts], dtype=np.int64)
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
-        raise DataError(
-            f"{where}, row {row}: emotion is {texts[row].decode('latin-1')!r}, not a code 0-6"
-        )
+        raise DataError(f"{where}, row {row}: emotion is {texts[row]!r}, not a code 0-6")
     check_emotions(codes, where)
     return codes
 
 
-def _parse(texts: list[bytes], first_row: int, where: str) -> NDArray[np.uint8]:
-    """Parses blank-separated pixels of n rows, (n, 2304)."""
-    values = _numbers(b" ".join(texts))
-    counts = [text.count(b" ") + 1 for text in texts]
-    if values is not None and counts == [_PIXELS] * len(texts) and len(values) == sum(counts):
-        return values.reshape(len(texts), _PIXELS)
+def _parse(texts: Sequence[str], first_row: int, where: str) -> NDArray[np.uint8]:
+    """Parses the pixels of n rows, (n, 2304), which blanks separate."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of rows without numbers, and of fractions
+            values = np.loadtxt(texts, np.int64, comments=None, ndmin=2)
+    except (ValueError, Warning):
+        values = np.empty(0, dtype=np.int64)
+    if values.shape == (len(texts), _PIXELS) and values.min() >= 0 and values.max() <= 255:
+        return values.astype(np.uint8)
     return np.stack([_parse_row(t, f"{where}, row {first_row + i}") for i, t in enumerate(texts)])
 
 
-def _numbers(text: bytes) -> NDArray[np.uint8] | None:
-    """Reads numbers 0..255 parted by blanks; None if there is anything else.
-
-    All bytes are handled at once: a number's value stands at its last digit, made of that digit and
-    of the two bytes before it as far as they are digits too.
-    """
-    buffer = np.frombuffer(b"   " + text + b" ", dtype=np.uint8)
-    digits = buffer - np.uint8(ord("0"))  # wraps around below "0"
-    is_digit = digits < 10
-    if not (is_digit | (buffer == ord(" "))).all():
-        return None
-    digits *= is_digit
-    two = is_digit[2:-2] & is_digit[3:-1]
-    three = is_digit[1:-3] & two
-    low = digits[2:-2] * np.uint8(10) + digits[3:-1]
-    high = digits[1:-3] * two
-    too_large = (high > 2) | ((high == 2) & (low > 55)) | (three & is_digit[:-4])
-    last = is_digit[3:-1] & ~is_digit[4:]
-    if (too_large & last).any():
-        return None
-    return (high * np.uint8(100) + low)[last]
-
-
-def _parse_row(text: bytes, where: str) -> NDArray[np.uint8]:
+def _parse_row(text: str, where: str) -> NDArray[np.uint8]:
     """Parses one row that is unusual, or says what is wrong with it."""
     words = text.split()
     if len(words) != _PIXELS:
@@ -140,10 +136,17 @@ def _parse_row(text: bytes, where: str) -> NDArray[np.uint8]:
             f"{where}: {len(words):,} pixels where a {SIDE}x{SIDE} face has {_PIXELS:,}; the file "
             "is damaged or cut off, copy it again"
         )
-    for position, word in enumerate(words):
-        if not word.isdigit() or len(word) > 9 or int(word) > 255:
-            raise DataError(
-                f"{where}: pixel {position} is {word.decode('latin-1')!r}, not a whole number "
-                "in 0..255"
-            )
-    return np.array([int(word) for word in words], dtype=np.uint8)
+    values = [_whole_number(word, 255) for word in words]
+    if -1 in values:
+        position = values.index(-1)
+        raise DataError(
+            f"{where}: pixel {position} is {words[position]!r}, not a whole number in 0..255"
+        )
+    return np.array(values, dtype=np.uint8)
+
+
+def _whole_number(text: str, largest: int) -> int:
+    """Returns the number that a text is, or -1 if it is none in 0..``largest``."""
+    if not (text.isascii() and text.isdigit() and len(text) < 9):
+        return -1
+    return int(text) if int(text) <= largest else -1
