@@ -38,10 +38,17 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]", kind: type) -> Non
     if kind is bool:
         options["action"] = argparse.BooleanOptionalAction
     elif kind in (list, dict):
-        options |= {"type": json.loads, "metavar": "JSON"}
+        options |= {"type": _json, "metavar": "JSON"}
     else:
         options |= {"type": kind, "metavar": kind.__name__.upper()}
     group.add_argument(f"--{field.name.replace('_', '-')}", default=None, **options)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON ({error})") from error
 
 
 def run(args: argparse.Namespace) -> int:

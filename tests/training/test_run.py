@@ -1,3 +1,4 @@
+import contextlib
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tiny_training import (
 )  # fmt: skip
 
 import fer_zoo
+from fer_zoo.cli import main
 from fer_zoo.data import FaceDataset, FERPlus
 from fer_zoo.data.lazy import LazyFaces
 from fer_zoo.errors import ConfigError, DataError, DataNotFoundError
@@ -122,6 +124,25 @@ def test_the_second_head_leaves_seven_classes(synthetic_root, tmp_path):
     model = fer_zoo.create_model(tmp_path / "run", pretrained=True)
     assert model.label_names == FER2013_LABELS
     assert not any("votes" in name for name in model.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--model-args", "x", "'x' is no JSON"),
+        ("--model-args", "[1]", "model_args must be of type dict"),
+        ("--model-args", '{"drop_rate": 2}', "it must be from 0 to 1"),
+        ("--lr", "-1", "lr is -1.0; it must be >= 0"),
+        ("--optimizer", "nothing", "optimizer = nothing"),
+        ("--schedule", "nothing", "schedule = nothing"),
+    ],
+)
+def test_the_command_names_a_bad_setting(synthetic_root, tmp_path, capsys, flag, value, message):
+    usual = ["--data", str(synthetic_root), "--out", str(tmp_path / "run"), "--batch-size", "16"]
+    with contextlib.suppress(SystemExit):
+        assert main(["train", "vgg_small", *usual, f"{flag}={value}"]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run" / "last.pt").exists()
 
 
 def test_settings_are_read_without_torch_and_at_once():
