@@ -1,4 +1,4 @@
-"""Any image becomes an upright 8-bit PIL image in mode L or RGB."""
+"""Reads any image as an upright 8-bit PIL image in mode L or RGB."""
 
 import sys
 import warnings
@@ -61,7 +61,7 @@ def _read_file(path: Path) -> Image.Image:
         warnings.simplefilter("ignore")  # odd metadata does not matter here
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            # by name, Pillow (13.0) would map gray TIFFs into memory and garble turned ones
+            # given a name, Pillow 13.0 maps gray TIFFs into memory and garbles rotated ones
             with path.open("rb") as file, Image.open(file) as image:
                 return _eight_bits(image, str(path))
         except ImageError:

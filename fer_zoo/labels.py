@@ -50,7 +50,7 @@ _SYNONYMS = {
 
 
 def canonical_label(name: str) -> str:
-    """Spells an expression's name as FER-2013 does: case, blanks and synonyms are levelled.
+    """Spells an expression's name as FER-2013 does, whatever its case, blanks and synonyms.
 
     Args:
         name: A label as a folder or a csv file has it, such as ``"Happiness"``.
@@ -63,7 +63,7 @@ def canonical_label(name: str) -> str:
 
 
 def label_indices(names: Sequence[str], target: Sequence[str]) -> list[int]:
-    """Finds where each of one label list stands in another, by name.
+    """Finds the position of each label in another list, by name.
 
     Args:
         names: The labels to look up, length n.
@@ -93,7 +93,7 @@ def same_labels(names: Sequence[str], others: Sequence[str]) -> bool:
 
 
 def label_order(names: Sequence[str], target: Sequence[str]) -> list[int]:
-    """Finds where each class stands in another list of the same classes, by name.
+    """Finds the position of each class in another list of the same classes, by name.
 
     Args:
         names: The n classes to look up.
@@ -114,21 +114,21 @@ def label_order(names: Sequence[str], target: Sequence[str]) -> list[int]:
 def map_probabilities(
     probabilities: ArrayLike, names: Sequence[str], target: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Brings distributions over one label list to another, class by class, by name.
+    """Turns distributions over one label list into those over another, by name.
 
-    What lies on a class that ``target`` lacks is dropped, and the rest is scaled to sum to 1. A
-    class that ``names`` lacks gets 0.
+    The probability of a class that ``target`` lacks is dropped, and the rest is scaled to sum to 1.
+    A class that ``names`` lacks gets 0.
 
     Args:
         probabilities: Distributions (..., n) over ``names``.
-        names: The n labels that they are over.
+        names: The n labels.
         target: The m labels wanted, such as ``FER2013_LABELS``.
 
     Returns:
         Distributions (..., m); zeros where all was on dropped classes.
 
     Raises:
-        ValueError: If ``probabilities`` has not n columns, or the lists share no label.
+        ValueError: If ``probabilities`` does not have n columns, or the lists share no label.
 
     Example:
         >>> p = [0.5, 0.25, 0.25]

@@ -5,10 +5,13 @@ mark tests that do so with ``@pytest.mark.filterwarnings("ignore::fer_zoo.data.L
 """
 
 import csv
+import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
+from getpass import getuser
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +21,7 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):  # they share
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 import fer_zoo
@@ -154,14 +158,24 @@ def no_pauses(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def real_data_root(tmp_path_factory):
-    """FER-2013 itself: where FER2013_ROOT says, or the packed copy beside the repository."""
+def real_data_root():
+    """FER-2013 itself: where FER2013_ROOT says, or the packed copy beside the repository.
+
+    The copy is unpacked once on a machine, for all sessions and workers.
+    """
     if root := os.environ.get("FER2013_ROOT"):
         return Path(root)
     shared = [Path(__file__).parents[2] / "shared", Path("/work/shared")]
     script = next((f / "unpack_fer2013.py" for f in shared if (f / "data/fer2013").is_dir()), None)
     if script is None or not script.is_file():
         pytest.skip("the real FER-2013 is not here; set FER2013_ROOT to its csv, npz or folder")
-    out = tmp_path_factory.mktemp("real")
-    subprocess.run([sys.executable, str(script), "npz", str(out)], check=True, capture_output=True)
+    packed = [script, *sorted((script.parent / "data/fer2013").iterdir())]
+    key = hashlib.sha256(repr([(str(p), p.stat().st_mtime_ns) for p in packed]).encode())
+    out = Path(tempfile.gettempdir()) / f"fer_zoo-real-{getuser()}-{key.hexdigest()[:16]}"
+    with FileLock(f"{out}.lock"):
+        if not out.is_dir():
+            partial = out.with_suffix(".partial")
+            command = [sys.executable, str(script), "npz", str(partial)]
+            subprocess.run(command, check=True, capture_output=True)
+            partial.replace(out)
     return out

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_zoo.atomic import write_text
-from fer_zoo.audit.report import Counts, audit_text
+from fer_zoo.audit.report import Counts, audit_text, face_name, face_record
 from fer_zoo.data import FER2013, FaceDataset, open_data
 from fer_zoo.data.duplicates import (
     NearDuplicates,
@@ -25,35 +25,6 @@ from fer_zoo.evaluation.plots import FACES_PER_SHEET, save_contact_sheet
 from fer_zoo.provenance import stamp
 
 _BATCH = 256  # faces read at once
-
-
-def face_record(faces: FaceDataset, index: int) -> Counts:
-    """Says which face it is.
-
-    Args:
-        faces: A split.
-        index: The face's position in it.
-
-    Returns:
-        ``split``, ``index``, ``row`` of the original ``fer2013.csv`` or None, ``file`` or None, and
-        ``label``.
-    """
-    return {
-        "split": faces.split,
-        "index": index,
-        "row": None if faces.rows is None else int(faces.rows[index]),
-        "file": None if faces.files is None else faces.files[index],
-        "label": faces.label_names[int(faces.targets[index])],
-    }
-
-
-def face_name(record: Counts) -> str:
-    """Returns split and row of a face, or its file's name, or else its position."""
-    if record["row"] is not None:
-        name = str(record["row"])
-    else:
-        name = f"#{record['index']}" if record["file"] is None else Path(record["file"]).stem
-    return f"{record['split']} {name}".strip()
 
 
 @dataclass(frozen=True)

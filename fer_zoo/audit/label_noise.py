@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_zoo.atomic import write_text
-from fer_zoo.audit.data_audit import face_name, face_record
-from fer_zoo.audit.report import Counts
+from fer_zoo.audit.report import Counts, face_name, face_record
 from fer_zoo.data import FaceDataset
 from fer_zoo.data.dataset import targets_in_order
 from fer_zoo.errors import DataError, MissingDependencyError

@@ -1,7 +1,9 @@
-"""Counts of an audit as text for people."""
+"""What an audit found, as text for people and as records of faces."""
 
+from pathlib import Path
 from typing import Any
 
+from fer_zoo.data import FaceDataset
 from fer_zoo.data.fer2013.dataset import OFFICIAL_FACES
 from fer_zoo.evaluation.report import text_table
 
@@ -70,3 +72,32 @@ def _like_table(counts: dict[str, dict[str, int]]) -> str:
     """Returns how many faces of each split (rows) are like one in each split (columns)."""
     rows = [[name or "all", *row.values()] for name, row in counts.items()]
     return text_table(["faces like one in", *(name or "all" for name in counts)], rows)
+
+
+def face_record(faces: FaceDataset, index: int) -> Counts:
+    """Says which face it is.
+
+    Args:
+        faces: A split.
+        index: The face's position in it.
+
+    Returns:
+        ``split``, ``index``, ``row`` of the original ``fer2013.csv`` or None, ``file`` or None, and
+        ``label``.
+    """
+    return {
+        "split": faces.split,
+        "index": index,
+        "row": None if faces.rows is None else int(faces.rows[index]),
+        "file": None if faces.files is None else faces.files[index],
+        "label": faces.label_names[int(faces.targets[index])],
+    }
+
+
+def face_name(record: Counts) -> str:
+    """Returns split and row of a face, or its file's name, or else its position."""
+    if record["row"] is not None:
+        name = str(record["row"])
+    else:
+        name = f"#{record['index']}" if record["file"] is None else Path(record["file"]).stem
+    return f"{record['split']} {name}".strip()

@@ -54,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     if args.label_noise:
         faces = splits.get(args.split, splits.get(""))  # folders without splits are one
         if faces is None:
-            raise SplitNotFoundError(f"no split {args.split!r}; there are {', '.join(splits)}")
+            raise SplitNotFoundError(
+                f"no split {args.split!r}; this data set has {', '.join(splits)}"
+            )
         noise = find_label_noise(
             faces, args.label_noise, batch_size=args.batch_size, device=args.device
         )

@@ -117,9 +117,8 @@ class BatchAugment:
 
 def _shrink(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     """Shrinks faces of twice the size or more, of which sampling would skip pixels."""
-    height, width = (
-        side // max(side // to, 1) for side, to in zip(pixels.shape[2:], size, strict=True)
-    )
+    sides = zip(pixels.shape[2:], size, strict=True)
+    height, width = (side // max(side // wanted, 1) for side, wanted in sides)
     if pixels.shape[2:] == (height, width):
         return pixels
     return F.adaptive_avg_pool2d(pixels, (height, width))

@@ -213,12 +213,13 @@ def _of_folder(folder: Path, config: dict[str, Any], options: dict[str, Any]) ->
     at_root = {k: config[k] for k in ("num_classes", "label_names") if k in config}
     source = {"file": str(folder), "source": "local-dir"}
     saved = config.get("model_args") or {}
+    asked = {key: value for key, value in options.items() if value is not None}
     return {
-        **saved,
-        "checkpoint_path": None,  # nothing in a folder may name another file
-        "pretrained_cfg_overlay": None,
+        **asked,
+        **{key: value for key, value in saved.items() if key not in asked},
+        "checkpoint_path": options.get("checkpoint_path"),  # a folder names no other file
+        "pretrained_cfg_overlay": options.get("pretrained_cfg_overlay"),
         "pretrained_model_args": saved,
         "model_name": config["architecture"],
         "pretrained_cfg": {**config["pretrained_cfg"], **at_root, **source},
-        **{key: value for key, value in options.items() if value is not None},
     }

@@ -8,7 +8,8 @@ import pytest
 from conftest import write_csv, write_folders
 from PIL import Image
 
-from fer_zoo.audit.data_audit import audit, face_name
+from fer_zoo.audit.data_audit import audit
+from fer_zoo.audit.report import face_name
 from fer_zoo.data import open_data
 from fer_zoo.data.fer2013.dataset import OFFICIAL_FACES
 from fer_zoo.errors import ConfigError, OutputError

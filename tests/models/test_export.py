@@ -109,9 +109,11 @@ def test_onnx(name):
     agrees(by_onnxruntime(file.getvalue()), model)
 
 
-@pytest.mark.parametrize("name", ["dacl", "transfer"])
-def test_onnx_by_torch_export(name):
-    model, file = fresh(name), io.BytesIO()
+@pytest.mark.parametrize(
+    ("name", "small"), [("dacl", {"layers": (1, 1, 1, 1)}), ("transfer", {"depth": 1})]
+)
+def test_onnx_by_torch_export(name, small):
+    model, file = fresh(name, **small), io.BytesIO()
     shapes = {"x": {0: Dim("n")}}
     program = torch.onnx.export(
         model, (faces(),), dynamo=True, dynamic_shapes=shapes, verbose=False

@@ -184,3 +184,19 @@ def test_factories_are_documented_and_typed():
     for name in fer_zoo.list_models():
         factory = fer_zoo.model_entrypoint(name)
         assert factory.__doc__ and factory.__annotations__["pretrained"] is bool
+
+
+@pytest.mark.parametrize("name", fer_zoo.list_models())
+def test_a_wrong_argument_is_named_beside_the_right_ones(name):
+    with torch.device("meta"), pytest.raises(ConfigError, match=f"{name} takes no 'foo'") as found:
+        fer_zoo.create_model(name, foo=1)
+    for right in ("drop_rate", "img_size", "in_chans", "num_classes"):
+        assert right in str(found.value)
+    with torch.device("meta"), pytest.raises(TypeError, match="foo"):  # as timm's users expect
+        timm.create_model(f"fer_{name}", foo=1)
+
+
+@pytest.mark.parametrize("size", [8, 4096, "48", (48,), (48, 8), 48.0])
+def test_an_image_size_that_cannot_be_meant_is_refused(size):
+    with pytest.raises(ConfigError, match="img_size is"):
+        fer_zoo.create_model("vgg_small", img_size=size)

@@ -183,6 +183,30 @@ def test_arguments_that_build_no_model_are_refused(run, arguments):
         fer_zoo.create_model(run, pretrained=True, typo=1)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [{"checkpoint_path": "evil.pth"}, {"pretrained_cfg_overlay": {"file": "evil.pth"}},
+     {"pretrained_cfg": {"file": "evil.pth"}}, {"record": None}],
+)  # fmt: skip
+def test_arguments_in_a_folder_name_no_other_file(run, arguments):
+    expected = fer_zoo.create_model(run, pretrained=True)
+    config = json.loads((run / "config.json").read_text())
+    set_config(run, model_args={**config["model_args"], **arguments})
+    try:
+        model = fer_zoo.create_model(run, pretrained=True)
+    except WeightsError as error:
+        assert "no model can be built" in str(error)
+    else:
+        assert same(model, expected)
+
+
+@pytest.mark.parametrize("entry", [{"recipe": 3}, {"metrics": [1]}, {"temperature": 0}])
+def test_a_record_that_cannot_be_meant_is_refused(run, entry):
+    set_config(run, **entry)
+    with pytest.raises(WeightsError, match="on record"):
+        fer_zoo.create_model(run, pretrained=True)
+
+
 @pytest.mark.parametrize("kwargs", [{"num_classes": 3}, {"features_only": True}, {"in_chans": 3}])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_strictness_stays_where_timm_drops_it(run, fault, kwargs):

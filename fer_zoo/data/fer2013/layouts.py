@@ -1,4 +1,4 @@
-"""Finds out which layout of FER-2013 lies at a path, and reads it."""
+"""Finds the layout in which FER-2013 lies at a path, and reads it."""
 
 import re
 from collections import Counter
@@ -48,7 +48,7 @@ SPLIT_FOLDERS = {
 }
 
 _MERGED = "test (PublicTest and PrivateTest merged)"
-_USAGE_IN_NAME = re.compile(r"(training|publictest|privatetest)(?![a-z])", re.IGNORECASE)
+_SPLIT_IN_NAME = re.compile(r"(training|publictest|privatetest)(?![a-z])", re.IGNORECASE)
 
 
 class Layout:
@@ -201,7 +201,7 @@ def _list_images(fs: FileSystem) -> tuple[list[ImageFile], list[str]]:
     has_val = any(SPLIT_FOLDERS.get(folder) == "val" for folder in folders)
     splits = []
     for image, folder in zip(images, folders, strict=True):
-        named = _USAGE_IN_NAME.match(image.name.rpartition("/")[2])
+        named = _SPLIT_IN_NAME.match(image.name.rpartition("/")[2])
         if named:
             splits.append(SPLIT_FOLDERS[named[1].lower()])
         elif folder == "test":  # with a folder of its own for PublicTest, it is PrivateTest

@@ -21,7 +21,7 @@ from fer_zoo.errors import DataError
 LEAKED_ROWS = {"Training": 703, "PublicTest": 47, "PrivateTest": 0}
 
 _FIRST_PUBLIC_ROW = 28709  # the original holds Training, then PublicTest, then PrivateTest
-#: Faces (48, 48), one after the other: an array, a tensor, or such as are read meanwhile.
+#: Faces (48, 48), one after the other.
 Faces = Iterable[NDArray[np.uint8]] | Iterable[Tensor]
 
 _BLANK = hashlib.sha256(bytes(48 * 48)).hexdigest()
@@ -54,7 +54,7 @@ def leaked_rows() -> dict[str, tuple[int, ...]]:
 
 
 def find_leaks(pixels: Faces, usage: str) -> NDArray[np.bool_]:
-    """Tells which faces are blank or equal a face of a later part.
+    """Says which faces are blank or equal a face of a later part.
 
     Args:
         pixels: Faces (N, 48, 48).
@@ -74,9 +74,9 @@ def find_leaks(pixels: Faces, usage: str) -> NDArray[np.bool_]:
 
 
 def in_several_splits(pixels: Faces) -> NDArray[np.bool_]:
-    """Tells which faces are blank or stand in more than one part of FER-2013.
+    """Says which faces are blank or stand in more than one part of FER-2013.
 
-    Training without leaks drops their Training rows; others' training may not have.
+    Training here drops their Training rows; models that others trained may have seen them.
 
     Args:
         pixels: Faces (N, 48, 48) of any part.
