@@ -58,4 +58,5 @@ def test_a_new_model_by_the_page(checkout, synthetic_root):
     contract = [f"tests/models/test_{part}.py" for part in ("models", "features", "weights")]
     parts = (*contract, "tests/docs/test_docs.py", "tests/test_architecture.py")
     chosen = "toy or test_docs or imports"
-    assert "passed" in run("-m", "pytest", "-n", "0", "-q", *parts, "-k", chosen)
+    done = run("-m", "pytest", "-n", "0", "-v", *parts, "-k", chosen)
+    assert int(done.split(" passed")[0].split()[-1]) > 50
