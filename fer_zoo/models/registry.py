@@ -185,7 +185,7 @@ def _model_folder(name: str, cache_dir: str | Path | None) -> Path | None:
 
 
 def _folder_config(name: str, folder: Path) -> dict[str, Any]:
-    """Reads config.json; refuses another library's model and counts of classes that differ."""
+    """Reads config.json; refuses another library's model, and counts that contradict themselves."""
     config = read_config(folder)
     architecture = str(config.get("architecture"))
     if not (architecture.startswith(PREFIX) and is_model(architecture)):
@@ -193,15 +193,22 @@ def _folder_config(name: str, folder: Path) -> dict[str, Any]:
             f"{name} holds a {architecture}, which is no model of fer_zoo: timm.create_model may "
             "load it"
         )
-    parts = (config, config.get("pretrained_cfg"), config.get("model_args"))
-    said = [
-        part["num_classes"] for part in parts if isinstance(part, dict) and "num_classes" in part
-    ]
-    if any(count != said[0] for count in said):  # timm would start a new classifier
-        raise WeightsError(
-            f"{folder / CONFIG_NAME} says num_classes {' and '.join(map(str, said))}; copy or "
-            "train it again"
-        )
+    cfg, args = (
+        part if isinstance(part, dict) else {}
+        for part in (config.get("pretrained_cfg"), config.get("model_args"))
+    )
+    said = {
+        "num_classes": [p["num_classes"] for p in (config, cfg, args) if "num_classes" in p],
+        "in_chans": [args["in_chans"]] if "in_chans" in args else [],
+    }
+    if isinstance(size := cfg.get("input_size"), list) and size:
+        said["in_chans"].append(size[0])
+    for key, values in said.items():
+        if any(value != values[0] for value in values):  # timm would take one of them
+            raise WeightsError(
+                f"{folder / CONFIG_NAME} says {key} {' and '.join(map(str, values))}; copy or "
+                "train it again"
+            )
     return config
 
 
