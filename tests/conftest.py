@@ -4,13 +4,11 @@ A synthetic training set holds none of the known leaks, so reading it with leaks
 mark tests that do so with ``@pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")``.
 """
 
-import csv
 import hashlib
 import os
 import subprocess
 import sys
 import tempfile
-import zipfile
 from getpass import getuser
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,10 +21,10 @@ import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
+from synthetic_files import write_csv, write_folders, write_votes, zip_folder
 
 import fer_zoo
 from fer_zoo.hub import save_pretrained
-from fer_zoo.labels import FER2013_LABELS, FERPLUS_VOTES
 
 USAGES = ["Training"] * 84 + ["PublicTest"] * 28 + ["PrivateTest"] * 21
 
@@ -54,48 +52,6 @@ def synthetic_faces():
     for column in columns.values():
         column.flags.writeable = False  # all tests share them
     return SimpleNamespace(**columns)
-
-
-def write_csv(path, faces, header="emotion,pixels,Usage"):
-    """Writes a csv with the columns of a header, spelled and spaced as it has them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns = [name.strip().lower() for name in header.split(",")]
-    with path.open("w", newline="") as file:
-        file.write(header + "\n")
-        for face, code, usage in zip(faces.pixels, faces.emotion, faces.usage, strict=True):
-            cells = {"emotion": str(code), "pixels": " ".join(map(str, face.ravel()))}
-            cells["usage"] = str(usage)
-            file.write(",".join(cells[name] for name in columns) + "\n")
-    return path
-
-
-def write_votes(path, faces):
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["Usage", "Image name", *FERPLUS_VOTES])
-        for row, usage, named, votes in zip(
-            faces.row, faces.usage, faces.named, faces.votes, strict=True
-        ):
-            writer.writerow([usage, f"fer{row:07d}.png" if named else "", *votes])
-    return path
-
-
-def write_folders(root, faces):
-    for face, code, usage, row in zip(
-        faces.pixels, faces.emotion, faces.usage, faces.row, strict=True
-    ):
-        part = "train" if usage == "Training" else "test"
-        folder = root / part / FER2013_LABELS[code]
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(face).save(folder / f"{usage}_{row}.png")
-    return root
-
-
-def zip_folder(folder, path, inside=""):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(folder.rglob("*")):
-            archive.write(file, inside + file.relative_to(folder).as_posix())
-    return path
 
 
 @pytest.fixture(scope="session")

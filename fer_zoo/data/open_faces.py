@@ -116,16 +116,17 @@ def open_data(
             return FERPlus(layout, split, target=rule, exclude_leaks=exclude_leaks)
         return _read_fer2013(layout, split, votes, exclude_leaks, on_error)
 
-    try:
-        return _those_there(read, splits)
-    except SplitNotFoundError:
-        raise
-    except DataError as error:
-        merged = isinstance(error, MergedSplitsError)
-        folder = layout.kind == "folder" and isinstance(layout.fs, LocalFolder)
-        if labels == "ferplus" or not folder or (merged and splits):
+    folder = layout.kind == "folder" and isinstance(layout.fs, LocalFolder)
+    if not folder or labels == "ferplus" or layout.is_fer2013:
+        try:
+            return _those_there(read, splits)
+        except SplitNotFoundError:
             raise
-    # other classes or sizes, no splits, or PublicTest and PrivateTest merged
+        except DataError as error:
+            merged = isinstance(error, MergedSplitsError)
+            if labels == "ferplus" or not folder or (merged and splits):
+                raise
+    # anyone's faces, or PublicTest and PrivateTest merged
     tops = {image.name.split("/")[0].lower() for image in list_images(layout.fs)}
     if not tops & SPLIT_FOLDERS.keys():
         return {"": FaceFolder(root, on_error=on_error)}

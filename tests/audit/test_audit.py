@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import write_csv, write_folders
 from PIL import Image
+from synthetic_files import write_csv, write_folders
 
 from fer_zoo.audit.data_audit import audit
 from fer_zoo.audit.report import face_name

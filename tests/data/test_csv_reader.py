@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_csv
+from synthetic_files import write_csv
 
 import fer_zoo
 from fer_zoo.data import FER2013

@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import write_folders
 from PIL import Image
+from synthetic_files import write_folders
 from torch.utils.data import DataLoader
 from torchvision.transforms.functional import pil_to_tensor
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import write_csv, write_votes
+from synthetic_files import write_csv, write_votes
 
 from fer_zoo.data import FER2013, FERPlus, draw_labels, ferplus_targets
 from fer_zoo.data.fer2013 import leaks

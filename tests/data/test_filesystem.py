@@ -5,8 +5,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import zip_folder
 from PIL import Image
+from synthetic_files import zip_folder
 
 from fer_zoo.data import FER2013, filesystem
 from fer_zoo.errors import DataError

@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import write_csv, write_folders, write_votes
 from PIL import Image
+from synthetic_files import write_csv, write_folders, write_votes
 
 from fer_zoo.data import FER2013, FaceFolder, FERPlus, filesystem, open_data, open_faces
+from fer_zoo.data.fer2013 import layouts
 from fer_zoo.errors import ConfigError, DataError, DataNotFoundError, SplitNotFoundError
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 
@@ -127,7 +128,9 @@ def test_faces_of_other_classes_and_sizes_are_read_too(tmp_path):
     assert splits["train"].label_names == splits["val"].label_names == ("bored", "Happy")
     assert splits["train"].files == ["train/Happy/b.png", "train/bored/a.png"]
     assert torch.equal(open_faces(tmp_path, "val").images, splits["val"].images)
-    with pytest.raises(SplitNotFoundError, match="no faces of split 'test'; it has train 2, val 1"):
+    with pytest.raises(
+        SplitNotFoundError, match="no split 'test' in .*; its folders are train, valid"
+    ):
         open_faces(tmp_path, "test")
     for found in (open_data(tmp_path / "train"), open_data(tmp_path / "train", ("val",))):
         assert list(found) == [""] and isinstance(found[""], FaceFolder) and len(found[""]) == 2
@@ -188,3 +191,31 @@ def test_notes_are_those_of_the_data_set(synthetic_root, tmp_path):
     (tmp_path / "val" / "bored").mkdir(parents=True)
     Image.new("L", (60, 60)).save(tmp_path / "val" / "bored" / "a.png")
     assert open_faces(tmp_path, "val").note == ""
+
+
+@pytest.mark.parametrize("labels", [("angry", "happy"), ("Anger", "HAPPY")])
+def test_faces_of_anyone_are_not_taken_for_fer2013(tmp_path, labels, recwarn):
+    """Neither names nor numbers of files are FER-2013's, though labels and size are."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for label in labels:
+            (tmp_path / split / label).mkdir(parents=True)
+            for i in range(3):
+                face = Image.fromarray(rng.integers(0, 256, (48, 48), dtype=np.uint8))
+                face.save(tmp_path / split / label / f"{i}.png")
+    train, val = open_data(tmp_path, ("train", "val"), exclude_leaks=None).values()
+    assert isinstance(train, FaceFolder) and train.label_names == val.label_names == labels
+    assert train.note == val.note == "" and "PublicTest" not in val.source + val.summary
+    assert not recwarn.list, "known leaks are missed in FER-2013 alone"
+
+
+def test_many_files_or_their_names_say_that_folders_are_fer2013(folder, monkeypatch):
+    assert isinstance(open_faces(folder, "val"), FER2013)
+    for i, path in enumerate(sorted(folder.rglob("*.png"))):
+        split = "val" if "PublicTest" in path.name else path.parents[1].name
+        (folder / split / path.parent.name).mkdir(parents=True, exist_ok=True)
+        path.rename(folder / split / path.parent.name / f"im{i}.png")
+    assert isinstance(open_faces(folder, "val"), FaceFolder)
+    monkeypatch.setattr(layouts, "_PART_SIZES", {84})
+    assert isinstance(open_faces(folder, "val"), FER2013)
+    assert open_faces(folder, "val").note.startswith("PublicTest")

@@ -15,8 +15,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import write_csv, write_votes
 from PIL import Image
+from synthetic_files import write_csv, write_votes
 
 import fer_zoo
 from fer_zoo.cli import build_parser, main

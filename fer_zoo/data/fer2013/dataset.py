@@ -41,6 +41,7 @@ class Part:
         table: The faces.
         source: Where they come from, in words.
         summary: What was found, dropped and skipped, in words.
+        note: What a reader of figures on them must know; empty where they may be anyone's faces.
         leaks_dropped: How many leaked faces were left out.
     """
 
@@ -48,6 +49,7 @@ class Part:
     table: FaceTable
     source: str
     summary: str
+    note: str
     leaks_dropped: int = 0
 
     def keep(self, chosen: NDArray[np.bool_], reason: str) -> "Part":
@@ -92,7 +94,8 @@ def read_part(
         summary += f"; dropped {dropped:,} that are blank or equal a later face"
     if table.skipped:
         summary += f"; skipped {len(table.skipped):,} unreadable files, first {table.skipped[0]}"
-    return Part(split, table, source, summary, dropped)
+    note = NOTES[split] if layout.is_fer2013 else ""
+    return Part(split, table, source, summary, note, dropped)
 
 
 def _take_usage(table: FaceTable, usage: str, layout: Layout) -> FaceTable:
@@ -191,7 +194,7 @@ class FER2013(FaceDataset):
             split=part.split,
             source=part.source,
             summary=part.summary,
-            note=NOTES[part.split],
+            note=part.note,
             skipped=table.skipped,
             transform=transform,
         )

@@ -47,6 +47,9 @@ SPLIT_FOLDERS = {
     "test": "test",
 }
 
+#: Files of Training, of PublicTest or PrivateTest, and of both in one folder.
+_PART_SIZES = {28709, 3589, 7178}
+
 _MERGED = "test (PublicTest and PrivateTest merged)"
 _SPLIT_IN_NAME = re.compile(r"(training|publictest|privatetest)(?![a-z])", re.IGNORECASE)
 
@@ -68,6 +71,19 @@ class Layout:
     def where(self) -> str:
         """What was found, as messages show it."""
         return self.fs.where(self.name) if self.name else str(self.fs.path)
+
+    @property
+    def is_fer2013(self) -> bool:
+        """Whether the faces are FER-2013's, as far as the files tell before they are read.
+
+        A csv or an npz names its parts. Class folders may hold anyone's faces: those of FER-2013
+        have its parts in the files' names (``PublicTest_7.png``), or as many files as a part.
+        """
+        if self.kind != "folder":
+            return True
+        images = self.once("files", lambda: list_images(self.fs))
+        named = any(_SPLIT_IN_NAME.match(image.name.rpartition("/")[2]) for image in images)
+        return named or not _PART_SIZES.isdisjoint(Counter(map(_split_folder, images)).values())
 
     def once(self, what: str, read: Callable[[], T]) -> T:
         """Returns what ``read`` does; only the first call of a name reads."""
