@@ -129,7 +129,7 @@ def test_faces_of_other_classes_and_sizes_are_read_too(tmp_path):
     assert splits["train"].files == ["train/Happy/b.png", "train/bored/a.png"]
     assert torch.equal(open_faces(tmp_path, "val").images, splits["val"].images)
     with pytest.raises(
-        SplitNotFoundError, match="no split 'test' in .*; its folders are train, valid"
+        SplitNotFoundError, match=r"no split 'test' in .*; its folders are train, valid"
     ):
         open_faces(tmp_path, "test")
     for found in (open_data(tmp_path / "train"), open_data(tmp_path / "train", ("val",))):
