@@ -51,7 +51,8 @@ class _TimmFinder(MetaPathFinder):
             return None
         self.here.searching = True  # another finder may ask all finders too
         try:
-            found = (f.find_spec(fullname, path, target) for f in sys.meta_path if f is not self)
+            others = [f for f in sys.meta_path if f is not self and hasattr(f, "find_spec")]
+            found = (f.find_spec(fullname, path, target) for f in others)
             spec = next((spec for spec in found if spec is not None), None)
         finally:
             self.here.searching = False
