@@ -4,7 +4,7 @@ Everything here is imported when it is first used: ``import fer_zoo`` itself cos
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fer_zoo._timm_hook import register_with_timm
 
@@ -45,7 +45,7 @@ _SUBMODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _SUBMODULES:
         return importlib.import_module(f"fer_zoo.{name}")
     if name not in _LAZY:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
 
 _MODELS = "fer_zoo.models"
 
@@ -19,7 +18,7 @@ class _RegisteringLoader(Loader):
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         # what reads a package without importing it (pkgutil, runpy) asks its own loader
         return getattr(self.loader, name)
 

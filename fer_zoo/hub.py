@@ -19,12 +19,13 @@ from fer_zoo.errors import UnknownModelError, WeightsError
 from fer_zoo.models import create_model
 from fer_zoo.models._build import PREFIX
 from fer_zoo.models._strict import check_state_dict
-from fer_zoo.models.face_model import FaceModel
+from fer_zoo.models.face_model import Cfg, FaceModel
 from fer_zoo.models.registry import resolve_name
 from fer_zoo.models.weights import (
     CONFIG_NAME,
     RECORD_PATH,
     WEIGHTS_NAME,
+    JsonObject,
     WeightsRecord,
     folder_record,
     forget_records,
@@ -39,7 +40,7 @@ _PREPROCESSING = ("input_size", "mean", "std", "interpolation", "num_classes", "
 def save_pretrained(
     model: nn.Module,
     folder: str | Path,
-    config: dict[str, Any] | None = None,
+    config: JsonObject | None = None,
     metadata: dict[str, str] | None = None,
     dtype: torch.dtype | None = None,
 ) -> None:
@@ -61,7 +62,7 @@ def save_pretrained(
     make_folder(folder)
     weights = save(_tensors(model.state_dict(), dtype), {"format": "pt", **(metadata or {})})
     names = list(traits.label_names)
-    root: dict[str, Any] = {
+    root: JsonObject = {
         "label_names": names,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "temperature": traits.temperature,
@@ -76,7 +77,7 @@ def save_pretrained(
     )
 
 
-def _write_config(path: Path, model: nn.Module, root: dict[str, Any]) -> None:
+def _write_config(path: Path, model: nn.Module, root: JsonObject) -> None:
     save_config_for_hf(model, str(path), root)
     config = json.loads(path.read_text())
     # it stands at the root; transformers takes one there, and fails at a second
@@ -106,7 +107,7 @@ def _tensors(state_dict: dict[str, Tensor], dtype: torch.dtype | None) -> dict[s
     return tensors
 
 
-def _json(content: dict[str, Any]) -> str:
+def _json(content: JsonObject) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
@@ -123,7 +124,7 @@ def from_pretrained(name_or_folder: str | Path, **kwargs: Any) -> FaceModel:
 def push_to_hub(
     model: nn.Module,
     repo_id: str,
-    config: dict[str, Any] | None = None,
+    config: JsonObject | None = None,
     card: str | ModelCard | None = None,
     private: bool = False,
     token: str | None = None,
@@ -162,7 +163,7 @@ def push_to_hub(
     return str(commit.commit_url)
 
 
-def model_card(model: nn.Module, repo_id: str, config: dict[str, Any] | None = None) -> ModelCard:
+def model_card(model: nn.Module, repo_id: str, config: JsonObject | None = None) -> ModelCard:
     """Returns a model card that says what is known of a model.
 
     Args:
@@ -198,7 +199,7 @@ def model_card(model: nn.Module, repo_id: str, config: dict[str, Any] | None = N
 
 
 def embed_weights(
-    run: str | Path, name: str, metrics: dict[str, Any], temperature: float = 1.0
+    run: str | Path, name: str, metrics: JsonObject, temperature: float = 1.0
 ) -> Path:
     """Ships a run's best weights: float16 in the package, and on its record.
 
@@ -257,7 +258,7 @@ def embed_weights(
     return record.file
 
 
-def _check_same_input(run: Path, config: dict[str, Any], cfg: dict[str, Any]) -> None:
+def _check_same_input(run: Path, config: JsonObject, cfg: Cfg) -> None:
     """Refuses a run whose images or classes are not those that the package declares."""
     saved = {**config["pretrained_cfg"], "label_names": config.get("label_names")}
     for key in _PREPROCESSING:

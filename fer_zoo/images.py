@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     #: What :func:`read_image` reads.
-    ImageLike = str | Path | Image.Image | NDArray[Any] | Tensor
+    ImageLike = str | Path | Image.Image | NDArray[np.generic] | Tensor
 
 #: What shows through transparent pixels: mid-gray is nearest to the mean of the training faces.
 BACKGROUND = (128, 128, 128, 255)
@@ -98,7 +98,7 @@ def _is_tensor(source: object) -> "TypeGuard[Tensor]":
     return torch is not None and isinstance(source, torch.Tensor)
 
 
-def _channels_last(tensor: "Tensor") -> NDArray[Any]:
+def _channels_last(tensor: "Tensor") -> NDArray[np.generic]:
     tensor = tensor.detach().cpu()
     if tensor.is_floating_point():
         tensor = tensor.float()
@@ -109,11 +109,11 @@ def _channels_last(tensor: "Tensor") -> NDArray[Any]:
                 "torch, (1, H, W) or (3, H, W)"
             )
         tensor = tensor.permute(1, 2, 0)
-    array: NDArray[Any] = tensor.numpy()
+    array: NDArray[np.generic] = tensor.numpy()
     return array
 
 
-def _from_array(pixels: NDArray[Any], name: str) -> Image.Image:
+def _from_array(pixels: NDArray[np.generic], name: str) -> Image.Image:
     shape = pixels.shape
     if pixels.ndim == 4:
         raise ImageError(f"{name} of shape {shape} is a batch; give list(batch)")

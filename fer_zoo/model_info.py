@@ -106,7 +106,7 @@ def layer_shapes(model: nn.Module, input_size: tuple[int, int, int]) -> list[dic
     """
     layers: dict[str, dict[str, Any]] = {}
 
-    def record(name: str, module: nn.Module, output: Any) -> None:
+    def record(name: str, module: nn.Module, output: object) -> None:
         if isinstance(output, Tensor):
             layers[name] = {
                 "name": name,

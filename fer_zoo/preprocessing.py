@@ -257,7 +257,7 @@ def _weights(length: int, start: float, end: float, out: int, name: str) -> NDAr
     return rounded
 
 
-def preprocessing_of(model_or_cfg: Any) -> Preprocessing:
+def preprocessing_of(model_or_cfg: object) -> Preprocessing:
     """Returns the preprocessing of a model, or of its ``pretrained_cfg``.
 
     Raises:

@@ -8,13 +8,12 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 _CPUINFO = Path("/proc/cpuinfo")
 _PACKAGES = ("torch", "torchvision", "timm", "numpy")
 
 
-def stamp(device: object = "cpu", since: float | None = None) -> dict[str, Any]:
+def stamp(device: object = "cpu", since: float | None = None) -> dict[str, object]:
     """Returns what is recorded with every figure.
 
     Args:
@@ -25,7 +24,7 @@ def stamp(device: object = "cpu", since: float | None = None) -> dict[str, Any]:
         ``versions``, ``hardware``, ``command``, ``finished`` (local time, ISO 8601) and, with
         ``since``, ``seconds``.
     """
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "versions": versions(),
         "hardware": describe_hardware(device),
         "command": shlex.join(sys.argv),

@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             _add_setting(group, field, get_origin(hints[field.name]) or hints[field.name])
 
 
-def _add_setting(group: Any, field: "dataclasses.Field[Any]", kind: type) -> None:
+def _add_setting(
+    group: "argparse._ArgumentGroup", field: "dataclasses.Field[Any]", kind: type
+) -> None:
     default = field.default
     if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
@@ -44,7 +46,7 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]", kind: type) -> Non
     group.add_argument(f"--{field.name.replace('_', '-')}", default=None, **options)
 
 
-def _json(text: str) -> Any:
+def _json(text: str) -> object:
     try:
         return json.loads(text)
     except ValueError as error:

@@ -60,7 +60,7 @@ class FaceDataset(Dataset[tuple[Any, Any]]):
         summary: str = "",
         note: str = "",
         skipped: Sequence[str] = (),
-        transform: Callable[[Image.Image], Any] | None = None,
+        transform: Callable[[Image.Image], object] | None = None,
     ) -> None:
         self.images, self.targets, self.label_names = images, targets, tuple(label_names)
         self.rows, self.votes, self.files, self.split = rows, votes, files, split
@@ -105,9 +105,8 @@ class FaceDataset(Dataset[tuple[Any, Any]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        image: Any = Image.fromarray(self.images[index].numpy())
-        if self.transform is not None:
-            image = self.transform(image)
+        face = Image.fromarray(self.images[index].numpy())
+        image = face if self.transform is None else self.transform(face)
         target = self.targets[index]
         return image, target if target.ndim else int(target)
 

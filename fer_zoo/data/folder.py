@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import compress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +56,7 @@ class FaceFolder(FaceDataset):
         self,
         root: str | Path,
         split: str | None = None,
-        transform: Callable[[Image.Image], Any] | None = None,
+        transform: Callable[[Image.Image], object] | None = None,
         *,
         label_names: Sequence[str] | None = None,
         img_size: int = 48,

@@ -1,7 +1,6 @@
 """Temperature scaling: probabilities that mean what they say."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +56,7 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
 
 
 def cross_fit(
-    logits: Tensor, targets: Tensor, groups: NDArray[np.integer[Any]], folds: int = FOLDS
+    logits: Tensor, targets: Tensor, groups: NDArray[np.integer], folds: int = FOLDS
 ) -> Tensor:
     """Calibrates each face with a temperature that was fitted on other faces.
 

@@ -15,8 +15,8 @@ from sklearn.metrics import (
 
 from fer_zoo.errors import DataError
 
-Floats = NDArray[np.floating[Any]]
-Integers = NDArray[np.integer[Any]]
+Floats = NDArray[np.floating]
+Integers = NDArray[np.integer]
 #: JSON-ready figures by name.
 Figures = dict[str, Any]
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_zoo.atomic import make_folder, write_atomically
-from fer_zoo.evaluation.metrics import expected_calibration_error, reliability
+from fer_zoo.evaluation.metrics import Floats, Integers, expected_calibration_error, reliability
 
 #: Faces that a contact sheet shows at most.
 FACES_PER_SHEET = 100
@@ -85,8 +85,8 @@ def save_confusion(
 
 def save_roc(
     path: Path,
-    probabilities: NDArray[Any],
-    targets: NDArray[Any],
+    probabilities: Floats,
+    targets: Integers,
     label_names: Sequence[str],
     title: str = "",
 ) -> None:
@@ -119,7 +119,7 @@ def save_roc(
 
 
 def save_reliability(
-    path: Path, distributions: Mapping[str, NDArray[Any]], targets: NDArray[Any], title: str = ""
+    path: Path, distributions: Mapping[str, Floats], targets: Integers, title: str = ""
 ) -> None:
     """Draws accuracy over confidence, one panel per way to compute probabilities.
 
@@ -179,7 +179,7 @@ def save_corruptions(
     _save(figure, path)
 
 
-def save_curves(path: Path, records: Sequence[dict[str, Any]]) -> None:
+def save_curves(path: Path, records: Sequence[Mapping[str, float]]) -> None:
     """Draws loss and accuracy over the epochs of a training run.
 
     Args:

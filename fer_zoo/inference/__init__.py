@@ -1,7 +1,7 @@
 """Predictions on images; what needs no torch (images, detection, drawing) imports none."""
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fer_zoo.inference.prediction import Prediction
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["Prediction", "Predictor"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'fer_zoo.inference' has no attribute {name!r}")
     return getattr(importlib.import_module(f"fer_zoo.inference.{name.lower()}"), name)

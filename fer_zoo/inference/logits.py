@@ -16,7 +16,7 @@ from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
 from fer_zoo.models import Ensemble, FaceModel, create_model
 from fer_zoo.models.ensemble import log_mean_probability
-from fer_zoo.models.weights import weights_sha256
+from fer_zoo.models.weights import Sha256, weights_sha256
 from fer_zoo.preprocessing import Preprocessing, preprocessing_of
 
 
@@ -47,7 +47,7 @@ class LoadedModel:
     device: torch.device
     label_names: tuple[str, ...]
     preprocessing: Preprocessing
-    weights_sha256: str | list[str] | None = None
+    weights_sha256: Sha256 = None
 
 
 #: A name, a folder that training wrote, several of these with commas between for an ensemble, a
@@ -84,8 +84,8 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
             f"{type(module).__name__} has no label_names or no pretrained_cfg: make it with "
             "fer_zoo.create_model and num_classes > 0"
         )
-    sha256 = None if module is model else weights_sha256(module)
     ready = cast("FaceModel | Ensemble", module)
+    sha256 = None if module is model else weights_sha256(ready)
     return LoadedModel(ready, name, place, label_names, preprocessing_of(ready), sha256)
 
 

@@ -1,7 +1,7 @@
 """Glue over timm's builder: what a model declares, strict weights, label names."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fer_zoo.errors import ArgumentError, ConfigError, WeightsError
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.models._strict import check_state_dict
-from fer_zoo.models.face_model import FaceModel, generic_label_names
+from fer_zoo.models.face_model import Cfg, FaceModel, generic_label_names
 from fer_zoo.models.weights import (
     CONFIG_NAME,
     WeightsRecord,
@@ -31,7 +31,7 @@ PREFIX = "fer_"
 SMALLEST, LARGEST = 32, 1024
 
 
-def default_cfg(**kwargs: Any) -> dict[str, Any]:
+def default_cfg(**kwargs: object) -> Cfg:
     """Returns what a 48-pixel FER-2013 model declares to timm; keywords replace entries.
 
     Mean and standard deviation are those of the Training faces, scaled to [0, 1].
@@ -57,8 +57,8 @@ def build(
     pretrained: bool,
     *,
     record: WeightsRecord | None = None,
-    filter_fn: Callable[[dict[str, Any], nn.Module], dict[str, Any]] | None = None,
-    feature_cfg: dict[str, Any] | None = None,
+    filter_fn: Callable[[dict[str, Tensor], nn.Module], dict[str, Tensor]] | None = None,
+    feature_cfg: Mapping[str, object] | None = None,
     **kwargs: Any,
 ) -> FaceModel:
     """Builds a model by timm's builder, with weights that are verified and strict.
@@ -94,7 +94,7 @@ def build(
         # timm opens no file: it loads what the filter returns
         source = replace(cfg, source=None, state_dict={"verified": torch.empty(0)})
 
-    def strict(_: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
+    def strict(_: dict[str, Tensor], model: FaceModel) -> dict[str, Tensor]:
         del model.pretrained_cfg["state_dict"]
         tensors = dict(weights or {})
         return check_state_dict(filter_fn(tensors, model) if filter_fn else tensors, model)
@@ -128,7 +128,7 @@ def _find_record(variant: str, cfg: PretrainedCfg, cache_dir: str | Path | None)
     return find_weights(named, cache_dir)
 
 
-def is_missing(pretrained_cfg: dict[str, Any]) -> bool:
+def is_missing(pretrained_cfg: Cfg) -> bool:
     """Says whether weights are declared that this version does not have yet."""
     tag = Path(str(pretrained_cfg.get("file"))).stem
     return is_embedded(pretrained_cfg) and embedded_record(tag) is None
@@ -146,7 +146,7 @@ def _image_size(size: Any) -> tuple[int, int] | None:
     return (sides[0], sides[1])
 
 
-def _construct(model_cls: Callable[..., FaceModel], variant: str, **kwargs: Any) -> FaceModel:
+def _construct(model_cls: Callable[..., FaceModel], variant: str, **kwargs: object) -> FaceModel:
     """Builds the bare model; a wrong argument ends in an error that names the right ones."""
     try:
         return model_cls(**kwargs)
@@ -160,7 +160,7 @@ def _construct(model_cls: Callable[..., FaceModel], variant: str, **kwargs: Any)
         ) from error
 
 
-def _arguments(model_cls: Any) -> set[str]:
+def _arguments(model_cls: Callable[..., FaceModel]) -> set[str]:
     """Names the arguments of a class, and those that it passes on to the classes it extends."""
     names: set[str] = set()
     for cls in model_cls.__mro__ if isinstance(model_cls, type) else [model_cls]:
@@ -174,7 +174,7 @@ def _arguments(model_cls: Any) -> set[str]:
     return names - {"self"}
 
 
-def _check_cfg(cfg: dict[str, Any]) -> None:
+def _check_cfg(cfg: Cfg) -> None:
     """Refuses preprocessing and labels that cannot be meant; they may come from a config.json."""
     size, names = cfg["input_size"], cfg.get("label_names") or ()
     sizes = _all_of(size, int) and len(size) == 3 and size[0] > 0 and min(size[1:]) >= SMALLEST
@@ -194,11 +194,11 @@ def _check_cfg(cfg: dict[str, Any]) -> None:
         )
 
 
-def _all_of(values: Any, *kinds: type) -> bool:
+def _all_of(values: object, *kinds: type) -> bool:
     return isinstance(values, (list, tuple)) and all(type(value) in kinds for value in values)
 
 
-def _describe(model: Any, in_chans: int | None, size: tuple[int, ...]) -> None:
+def _describe(model: FaceModel, in_chans: int | None, size: tuple[int, ...]) -> None:
     """Brings the pretrained_cfg in line with the model as it was built."""
     cfg = model.pretrained_cfg
     _check_cfg(cfg)

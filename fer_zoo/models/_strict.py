@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Iterable
-from typing import Any
 
 from torch import Tensor, nn
 
 from fer_zoo.errors import WeightsError
+from fer_zoo.models.face_model import Cfg
 
 _logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def check_state_dict(state_dict: dict[str, Tensor], model: nn.Module) -> dict[st
     Raises:
         WeightsError: If a tensor is missing, is extra, has another shape, or is not finite.
     """
-    cfg: dict[str, Any] = getattr(model, "pretrained_cfg", {})
+    cfg: Cfg = getattr(model, "pretrained_cfg", {})
     own = model.state_dict()
     replaced: set[str] = set()
     if getattr(model, "num_classes", 0) != cfg["num_classes"]:
@@ -58,7 +58,7 @@ def check_state_dict(state_dict: dict[str, Tensor], model: nn.Module) -> dict[st
     return state_dict
 
 
-def _classifier_keys(keys: Iterable[str], cfg: dict[str, Any]) -> list[str]:
+def _classifier_keys(keys: Iterable[str], cfg: Cfg) -> list[str]:
     names = cfg.get("classifier") or ()
     prefixes = tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
     return [key for key in keys if key.startswith(prefixes)]

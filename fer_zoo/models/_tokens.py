@@ -1,6 +1,6 @@
 """The encoder's block, and what timm expects of a model that reads a stem's map as tokens."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from timm.layers import DropPath, Mlp
@@ -9,7 +9,7 @@ from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from fer_zoo.layers import MultiHeadSelfAttention, resize_positions
-from fer_zoo.models.face_model import FaceModel
+from fer_zoo.models.face_model import FaceModel, FeatureInfo, TensorOptions
 
 
 class EncoderBlock(nn.Module):
@@ -39,7 +39,7 @@ class EncoderBlock(nn.Module):
         mlp_ratio: float = 3.0,
         head_drop: float = 0.0,
         drop_path: float = 0.0,
-        **dd: Any,
+        **dd: Unpack[TensorOptions],
     ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=1e-6, **dd)
@@ -60,7 +60,7 @@ class EncoderBlock(nn.Module):
         return x
 
 
-def resample_positions(state_dict: dict[str, Any], model: nn.Module) -> dict[str, Any]:
+def resample_positions(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """Brings saved positions to the model's grid, where ``img_size`` differs."""
     own = {k: v for k, v in model.state_dict().items() if k.endswith("positions.position")}
     return {
@@ -88,9 +88,11 @@ class TokenModel(FaceModel):
     def describe_encoder(self, in_chans: int, embed_dim: int) -> None:
         """Sets what is known of the images, of the stem's maps and of the encoder's."""
         self.in_chans, self.num_features = in_chans, embed_dim
-        maps = self.stem.feature_info
+        maps: list[FeatureInfo] = [
+            {**info, "module": f"stem.{info['module']}"} for info in self.stem.feature_info
+        ]
         self.feature_info = [
-            *({**info, "module": f"stem.{info['module']}"} for info in maps),
+            *maps,
             {"num_chs": embed_dim, "reduction": maps[-1]["reduction"], "module": "blocks"},
         ]
 
@@ -204,7 +206,7 @@ class TokenModel(FaceModel):
         kinds = (".position", ".class_token")
         return {name for name, _ in self.named_parameters() if name.endswith(kinds)}
 
-    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+    def group_matcher(self, coarse: bool = False) -> dict[str, object]:
         """Returns how parameters form layers, from the image to the head."""
         return {
             "stem": r"^stem\.(?:conv1|bn1)",

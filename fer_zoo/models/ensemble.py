@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,20 +57,20 @@ class Ensemble(FaceModel):
         super().__init__()
         if not members:
             raise ConfigError("an ensemble needs a member: give names, folders or models")
-        self.members = nn.ModuleList(
+        models = [
             m if isinstance(m, nn.Module) else create_model(m, pretrained=True) for m in members
-        )
-        first: Any = self.members[0]
+        ]
+        self.members, first = nn.ModuleList(models), models[0]
         self.label_names = tuple(getattr(first, "label_names", ()))
         self.num_classes = len(self.label_names)
         self.num_features, self.head_hidden_size, self.feature_info = 0, 0, []
-        self.orders = [self._order(member, i) for i, member in enumerate(self.members)]
+        self.orders = [self._order(first, member, i) for i, member in enumerate(models)]
         self.pretrained_cfg = {
             key: first.pretrained_cfg.get(key) for key in (*_INPUT, "crop_pct", "crop_mode")
         }
         self.in_chans = self.pretrained_cfg["input_size"][0]
 
-    def _order(self, member: Any, i: int) -> list[int]:
+    def _order(self, first: FaceModel, member: FaceModel, i: int) -> list[int]:
         """Returns where a member has each of the ensemble's classes."""
         names = tuple(getattr(member, "label_names", ()))
         try:
@@ -81,7 +80,6 @@ class Ensemble(FaceModel):
                 f"member {i} has the labels {', '.join(names) or 'of no classifier'}, the first "
                 f"has {', '.join(self.label_names)}; members must share them"
             ) from error
-        first: Any = self.members[0]
         for key in _INPUT:
             theirs, ours = member.pretrained_cfg[key], first.pretrained_cfg[key]
             if theirs != ours:

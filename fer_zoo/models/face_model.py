@@ -1,7 +1,7 @@
 """The base of every model: what its callers may rely on, and what timm expects of it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from timm.layers import register_notrace_module
@@ -13,6 +13,24 @@ from fer_zoo.layers import ClassifierHead, MultiAttentionDrop, PositionEmbed
 
 for _layer in (ClassifierHead, MultiAttentionDrop, PositionEmbed):
     register_notrace_module(_layer)  # torch.fx cannot follow their branches on shapes
+
+#: A model's ``pretrained_cfg``: timm's own entries, and those that fer_zoo adds to them.
+Cfg = dict[str, Any]
+
+
+class FeatureInfo(TypedDict):
+    """What timm is told of one map: its channels, its stride, and the module that returns it."""
+
+    num_chs: int
+    reduction: int
+    module: str
+
+
+class TensorOptions(TypedDict):
+    """Where parameters are made, and of which type."""
+
+    device: torch.device | str | None
+    dtype: torch.dtype | None
 
 
 def generic_label_names(num_classes: int) -> tuple[str, ...]:
@@ -56,12 +74,12 @@ class FaceModel(nn.Module):
         torch.Size([2, 7])
     """
 
-    pretrained_cfg: dict[str, Any]
+    pretrained_cfg: Cfg
     in_chans: int
     num_classes: int
     num_features: int
     head_hidden_size: int
-    feature_info: list[dict[str, Any]]
+    feature_info: list[FeatureInfo]
     if TYPE_CHECKING:  # torch.jit.script stops at a module's annotation
         stages: nn.Sequential
         head: ClassifierHead
@@ -200,7 +218,7 @@ class FaceModel(nn.Module):
             self.head_hidden_size = self.num_features
         return list(taken)
 
-    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+    def group_matcher(self, coarse: bool = False) -> dict[str, object]:
         """Returns how parameters form layers, from the image to the head."""
         pattern = r"^stages\.(\d+)" if coarse else r"^stages\.(\d+)\.(\d+)"
         return {"stem": r"^stages\.0\.0", "blocks": pattern}

@@ -1,6 +1,7 @@
 """AlexNet (Krizhevsky et al. 2012): five convolutions and three fully connected layers."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,11 +10,11 @@ from torch import nn
 
 from fer_zoo.layers import ClassifierHead, conv_layer
 from fer_zoo.models._build import build, default_cfg
-from fer_zoo.models.face_model import FaceModel
+from fer_zoo.models.face_model import Cfg, FaceModel, TensorOptions
 from fer_zoo.models.weights import weights_path
 
 
-def _cfg(**kwargs: Any) -> dict[str, Any]:
+def _cfg(**kwargs: object) -> Cfg:
     fixed = {"first_conv": "stages.0.0.conv", "classifier": "head.fc", "pool_size": (3, 3)}
     return default_cfg(**fixed | {"paper_ids": "arXiv:1404.5997"} | kwargs)
 
@@ -67,19 +68,19 @@ class AlexNet(FaceModel):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        dd: dict[str, Any] = {"device": device, "dtype": dtype}
-        args = dd | {"norm": small_stem}
+        dd: TensorOptions = {"device": device, "dtype": dtype}
+        layer = partial(conv_layer, norm=small_stem, **dd)
         kernel, stride = (5, 2) if small_stem else (11, 4)
 
         def pool() -> nn.Module:
             return nn.MaxPool2d(3, 2, padding=1 if small_stem else 0)
 
         self.stages = nn.Sequential(
-            nn.Sequential(conv_layer(in_chans, 64, kernel, stride, 2, **args), pool()),
-            nn.Sequential(conv_layer(64, 192, 5, **args), pool()),
-            nn.Sequential(conv_layer(192, 384, **args)),
-            nn.Sequential(conv_layer(384, 256, **args)),
-            nn.Sequential(conv_layer(256, 256, **args), pool()),
+            nn.Sequential(layer(in_chans, 64, kernel, stride, 2), pool()),
+            nn.Sequential(layer(64, 192, 5), pool()),
+            nn.Sequential(layer(192, 384)),
+            nn.Sequential(layer(384, 256)),
+            nn.Sequential(layer(256, 256), pool()),
         )
         channels, strides = (64, 192, 384, 256, 256), (2, 4, 4, 4, 8)
         self.describe_stages(in_chans, channels, [stride * s for s in strides])

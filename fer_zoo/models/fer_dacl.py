@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from fer_zoo.layers import SelfAttention2d
 from fer_zoo.models._build import build, default_cfg
-from fer_zoo.models.face_model import FaceModel
+from fer_zoo.models.face_model import Cfg, FaceModel
 from fer_zoo.models.fer_resnet import SmallFaceResNet
 from fer_zoo.models.weights import weights_path
 
 
-def _cfg(**kwargs: Any) -> dict[str, Any]:
+def _cfg(**kwargs: object) -> Cfg:
     fixed = {"first_conv": "conv1", "classifier": "fc", "paper_ids": "arXiv:2011.13990"}
     return default_cfg(**{"pool_size": (3, 3)} | fixed | kwargs)
 
@@ -87,10 +87,13 @@ class DACL(SmallFaceResNet):
         return maps if intermediates_only else (last, maps)
 
     def prune_intermediate_layers(
-        self, indices: int | list[int] = 1, *args: Any, **kwargs: Any
+        self,
+        indices: int | list[int] = 1,
+        prune_norm: bool = False,
+        prune_head: bool = True,
     ) -> list[int]:
         """As timm's ResNet; the attention goes with the last stage."""
-        taken: list[int] = super().prune_intermediate_layers(indices, *args, **kwargs)
+        taken: list[int] = super().prune_intermediate_layers(indices, prune_norm, prune_head)
         if max(taken) < 4:
             self.attention = nn.Identity()
         return taken

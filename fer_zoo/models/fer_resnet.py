@@ -7,11 +7,11 @@ from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
 from fer_zoo.models._build import build, default_cfg
-from fer_zoo.models.face_model import FaceModel
+from fer_zoo.models.face_model import Cfg, FaceModel
 from fer_zoo.models.weights import weights_path
 
 
-def _cfg(**kwargs: Any) -> dict[str, Any]:
+def _cfg(**kwargs: object) -> Cfg:
     fixed = {"first_conv": "conv1", "classifier": "fc", "paper_ids": "arXiv:1512.03385"}
     return default_cfg(**{"pool_size": (3, 3)} | fixed | kwargs)
 
@@ -60,7 +60,7 @@ class SmallFaceResNet(ResNet, FaceModel):
 
     def __init__(
         self,
-        *args: Any,
+        *args: object,
         in_chans: int = 1,
         small_stem: bool = True,
         output_stride: int | None = None,
@@ -85,8 +85,8 @@ class SmallFaceResNet(ResNet, FaceModel):
         )  # fmt: skip
         nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.maxpool = nn.Identity()
-        stem, *stages = self.feature_info
-        self.feature_info = [stem, *({**s, "reduction": s["reduction"] // 2} for s in stages)]
+        for stage in self.feature_info[1:]:
+            stage["reduction"] //= 2
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Starts a new classifier; see :meth:`FaceModel.reset_classifier`."""

@@ -1,7 +1,7 @@
 """TransFER (Xue et al. 2021, arXiv:2108.11116): local attention and a transformer with dropping."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from timm.layers import calculate_drop_path_rates
@@ -17,12 +17,12 @@ from fer_zoo.layers import (
 )
 from fer_zoo.models._build import build, default_cfg
 from fer_zoo.models._tokens import EncoderBlock, TokenModel, resample_positions
-from fer_zoo.models.face_model import FaceModel
+from fer_zoo.models.face_model import Cfg, FaceModel, TensorOptions
 from fer_zoo.models.fer_resnet import SmallFaceResNet
 from fer_zoo.models.weights import weights_path
 
 
-def _cfg(**kwargs: Any) -> dict[str, Any]:
+def _cfg(**kwargs: object) -> Cfg:
     fixed = {"first_conv": "stem.conv1", "classifier": "head.fc"}
     return default_cfg(**fixed | {"paper_ids": "arXiv:2108.11116"} | kwargs)
 
@@ -44,7 +44,7 @@ def resnet_stem(
     small_stem: bool = True,
     stem_stages: int = 3,
     stem_channels: Sequence[int] = (48, 96, 192, 384),
-    **dd: Any,
+    **dd: Unpack[TensorOptions],
 ) -> FaceModel:
     """Returns the first stages of ResNet-18.
 
@@ -122,7 +122,7 @@ class TransFER(TokenModel):
         **stem_args: Any,
     ) -> None:
         super().__init__()
-        dd: dict[str, Any] = {"device": device, "dtype": dtype}
+        dd: TensorOptions = {"device": device, "dtype": dtype}
         self.stem = stem(in_chans, **stem_args, **dd)
         self.blocks = nn.Sequential(
             *(
@@ -138,7 +138,8 @@ class TransFER(TokenModel):
         )  # fmt: skip
         self.set_head(head, num_classes)
         self.map_drop = MultiAttentionDrop(map_drop)
-        channels, reduction = (self.stem.feature_info[-1][k] for k in ("num_chs", "reduction"))
+        last = self.stem.feature_info[-1]
+        channels, reduction = last["num_chs"], last["reduction"]
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
         grid = (-(-height // reduction), -(-width // reduction))  # each stride of 2 rounds up
         self.build_tokens(branches, channels, embed_dim, grid, dd)
@@ -149,7 +150,7 @@ class TransFER(TokenModel):
         channels: int,
         embed_dim: int,
         grid: tuple[int, int],
-        dd: dict[str, Any],
+        dd: TensorOptions,
     ) -> None:
         """Builds what :meth:`tokenize` needs."""
         self.local = nn.ModuleList(LocalAttention(channels, **dd) for _ in range(branches))

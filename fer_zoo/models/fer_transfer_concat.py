@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from operator import mul
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from timm.models import generate_default_cfgs, register_model
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from fer_zoo.layers import ClassifierHead, PositionEmbed, conv_layer
 from fer_zoo.models._build import default_cfg
-from fer_zoo.models.face_model import FaceModel
+from fer_zoo.models.face_model import Cfg, FaceModel, TensorOptions
 from fer_zoo.models.fer_transfer import FULL_WIDTH, TransFER, build_transfer
 from fer_zoo.models.weights import weights_path
 
 
-def _cfg(**kwargs: Any) -> dict[str, Any]:
+def _cfg(**kwargs: object) -> Cfg:
     return default_cfg(**{"classifier": "head.fc"} | kwargs)
 
 
@@ -62,7 +62,7 @@ class CustomCNN(FaceModel):
         *,
         channels: Sequence[int] = (32, 64, 128, 256),
         strides: Sequence[int] = (1, 2, 2, 2),
-        **dd: Any,
+        **dd: Unpack[TensorOptions],
     ) -> None:
         super().__init__()
         stages = [nn.Sequential(conv_layer(in_chans, channels[0], stride=strides[0], **dd))]
@@ -129,7 +129,7 @@ class TransFERConcat(TransFER):
         channels: int,
         embed_dim: int,
         grid: tuple[int, int],
-        dd: dict[str, Any],
+        dd: TensorOptions,
     ) -> None:
         """Builds what :meth:`tokenize` needs."""
         self.branches = nn.ModuleList(

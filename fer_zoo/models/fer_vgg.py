@@ -11,11 +11,11 @@ from torch import nn
 from fer_zoo.labels import FERPLUS_LABELS
 from fer_zoo.layers import ClassifierHead, conv_layer
 from fer_zoo.models._build import build, default_cfg
-from fer_zoo.models.face_model import FaceModel
+from fer_zoo.models.face_model import Cfg, FaceModel, TensorOptions
 from fer_zoo.models.weights import weights_path
 
 
-def _cfg(**kwargs: Any) -> dict[str, Any]:
+def _cfg(**kwargs: object) -> Cfg:
     fixed = {"first_conv": "stages.0.0.conv", "classifier": "head.fc", "pool_size": (3, 3)}
     return default_cfg(**fixed | {"paper_ids": "arXiv:1409.1556"} | kwargs)
 
@@ -75,7 +75,7 @@ class VGG(FaceModel):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        dd: dict[str, Any] = {"device": device, "dtype": dtype}
+        dd: TensorOptions = {"device": device, "dtype": dtype}
         stages = []
         for i, (before, width) in enumerate(pairwise((in_chans, *channels))):
             layers: list[nn.Module] = [

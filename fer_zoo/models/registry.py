@@ -18,6 +18,7 @@ from fer_zoo.models.face_model import FaceModel, generic_label_names
 from fer_zoo.models.weights import (
     CONFIG_NAME,
     WEIGHTS_NAME,
+    JsonObject,
     fetch_from_hub,
     folder_record,
     read_config,
@@ -153,7 +154,7 @@ def create_model(
     return cast(FaceModel, model)
 
 
-def _rename(model: Any, names: tuple[str, ...], pretrained: bool) -> FaceModel:
+def _rename(model: FaceModel, names: tuple[str, ...], pretrained: bool) -> FaceModel:
     """Gives a model its class names; a pretrained classifier of other classes is replaced."""
     saved = getattr(model, "label_names", ())
     same = same_label_order(names, saved)
@@ -163,7 +164,7 @@ def _rename(model: Any, names: tuple[str, ...], pretrained: bool) -> FaceModel:
         _logger.warning("%s left out: its classes are %s", classifier, ", ".join(saved))
         model.reset_classifier(len(names))
     model.label_names = model.pretrained_cfg["label_names"] = names
-    return cast(FaceModel, model)
+    return model
 
 
 def _model_folder(name: str, cache_dir: str | Path | None) -> Path | None:
@@ -184,7 +185,7 @@ def _model_folder(name: str, cache_dir: str | Path | None) -> Path | None:
     return None
 
 
-def _folder_config(name: str, folder: Path) -> dict[str, Any]:
+def _folder_config(name: str, folder: Path) -> JsonObject:
     """Reads config.json; refuses another library's model, and counts that contradict themselves."""
     config = read_config(folder)
     architecture = str(config.get("architecture"))
@@ -212,7 +213,7 @@ def _folder_config(name: str, folder: Path) -> dict[str, Any]:
     return config
 
 
-def _of_folder(folder: Path, config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+def _of_folder(folder: Path, config: JsonObject, options: dict[str, object]) -> dict[str, object]:
     """Returns what timm would ask of a model for ``local-dir:`` and the folder.
 
     What the caller asks for comes before what config.json says.

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import huggingface_hub
 import safetensors.torch
@@ -14,11 +14,16 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from fer_zoo.errors import WeightsError
+from fer_zoo.models.face_model import Cfg, FaceModel
 
 _FOLDER = Path(__file__).parent.parent / "weights"
 RECORD_PATH = _FOLDER / "weights.json"
 #: File names of a model folder (``runs/dacl``, or a repository of the Hugging Face hub).
 WEIGHTS_NAME, CONFIG_NAME = "model.safetensors", "config.json"
+#: What json calls an object: config.json, or a part of it.
+JsonObject = dict[str, Any]
+#: The sha256 of a model's weights; None where none is on record, a list for an ensemble.
+Sha256: TypeAlias = "str | list[Sha256] | None"
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,9 @@ class WeightsRecord:
     architecture: str = ""
     tag: str = ""
     temperature: float = 1.0
-    recipe: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
+    recipe: JsonObject = field(default_factory=dict)
+    metrics: JsonObject = field(default_factory=dict)
+    training: JsonObject = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         value = self.temperature
@@ -58,7 +63,7 @@ class WeightsRecord:
             if not isinstance(getattr(self, name), dict):
                 raise WeightsError(f"{self.file}: {name} on record is no object")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Returns the record as weights.json holds it, with the file's name for its path."""
         return {**asdict(self), "file": self.file.name}
 
@@ -103,13 +108,13 @@ def weights_path(name: str) -> str:
     return str(_FOLDER / f"{name}.safetensors")
 
 
-def is_embedded(pretrained_cfg: dict[str, Any]) -> bool:
+def is_embedded(pretrained_cfg: Cfg) -> bool:
     """Says whether a pretrained_cfg names a file inside the package, there or not."""
     file = pretrained_cfg.get("file")
     return file is not None and Path(file).parent == _FOLDER
 
 
-def folder_record(folder: Path, config: dict[str, Any] | None = None) -> WeightsRecord:
+def folder_record(folder: Path, config: JsonObject | None = None) -> WeightsRecord:
     """Returns what the config.json of a model folder says of its weights.
 
     Args:
@@ -127,7 +132,7 @@ def folder_record(folder: Path, config: dict[str, Any] | None = None) -> Weights
     return WeightsRecord(**{**known, "file": folder / WEIGHTS_NAME, "sha256": sha256})
 
 
-def record_of(model: Any) -> WeightsRecord | None:
+def record_of(model: FaceModel) -> WeightsRecord | None:
     """Returns what is recorded of the weights that a model's pretrained_cfg names.
 
     Args:
@@ -142,7 +147,7 @@ def record_of(model: Any) -> WeightsRecord | None:
     return embedded_record(file.stem) if is_embedded(model.pretrained_cfg) else None
 
 
-def weights_sha256(model: Any) -> Any:
+def weights_sha256(model: FaceModel) -> Sha256:
     """Returns the sha256 on record of a model's weights; a list of them for an ensemble."""
     if members := getattr(model, "members", None):
         return [weights_sha256(member) for member in members]
@@ -178,7 +183,7 @@ def fetch_from_hub(model_id: str, cache_dir: str | Path | None = None) -> Path:
     return Path(path).parent
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> JsonObject:
     """Reads the config.json of a model folder.
 
     Raises:
@@ -194,9 +199,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def find_weights(
-    pretrained_cfg: dict[str, Any], cache_dir: str | Path | None = None
-) -> WeightsRecord:
+def find_weights(pretrained_cfg: Cfg, cache_dir: str | Path | None = None) -> WeightsRecord:
     """Finds the weights that a pretrained_cfg names, and what is on record of them.
 
     Args:

@@ -1,7 +1,7 @@
 """Training: recipes, the loop, checkpoints. Recipes alone are read without torch."""
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fer_zoo.training.config import TrainConfig
@@ -20,7 +20,7 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module 'fer_zoo.training' has no attribute {name!r}")
     return getattr(importlib.import_module(f"fer_zoo.training.{_MODULES[name]}"), name)

@@ -3,6 +3,7 @@
 import json
 import pickle
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from fer_zoo.errors import ConfigError, OutputError, TrainingError
 from fer_zoo.training.config import TrainConfig
 
 CHECKPOINT_NAME, LOG_NAME = "last.pt", "log.jsonl"
+#: What a checkpoint holds, by name: states of the parts of a run, and numbers.
+State = dict[str, Any]
 
 
-def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+def save_checkpoint(folder: Path, state: State) -> None:
     """Writes ``last.pt``.
 
     Args:
@@ -26,7 +29,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     write_atomically(folder / CHECKPOINT_NAME, lambda path: torch.save(state, path))
 
 
-def load_checkpoint(folder: Path) -> dict[str, Any]:
+def load_checkpoint(folder: Path) -> State:
     """Reads ``last.pt`` onto the CPU; code in the file is never run.
 
     Raises:
@@ -39,7 +42,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():  # torch does not check the checksums
                 raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: State = torch.load(path, map_location="cpu", weights_only=True)
         if not {"config", "epoch", "objective", "optimizer"} <= content.keys():
             raise ValueError("no checkpoint of fer_zoo")
     except pickle.UnpicklingError as error:  # torch's own message says to run the code in it
@@ -52,7 +55,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     return content
 
 
-def check_same_config(folder: Path, saved: dict[str, Any], config: TrainConfig) -> None:
+def check_same_config(folder: Path, saved: Mapping[str, object], config: TrainConfig) -> None:
     """Refuses to continue a run with other settings.
 
     Args:
@@ -72,7 +75,7 @@ def check_same_config(folder: Path, saved: dict[str, Any], config: TrainConfig) 
         )
 
 
-def truncate_log(folder: Path, epoch: int) -> list[dict[str, Any]]:
+def truncate_log(folder: Path, epoch: int) -> list[dict[str, float]]:
     """Drops the log's records of epochs that the checkpoint does not contain.
 
     Args:
@@ -89,7 +92,7 @@ def truncate_log(folder: Path, epoch: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in kept]
 
 
-def append_log(folder: Path, record: dict[str, Any]) -> None:
+def append_log(folder: Path, record: Mapping[str, float]) -> None:
     """Adds the record of one epoch to the log, as a line of JSON.
 
     Raises:

@@ -3,7 +3,6 @@
 import atexit
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -71,13 +70,13 @@ class _Sum(torch.autograd.Function):
     """Sums a tensor over the processes; the backward pass sums its gradient."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
+    def forward(ctx: object, value: Tensor) -> Tensor:
         total = value.clone()
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: object, grad: Tensor) -> Tensor:
         total = grad.clone()
         dist.all_reduce(total)
         return total

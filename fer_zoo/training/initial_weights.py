@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -96,9 +95,13 @@ def architecture_of(name: str) -> str:
 
 
 def _create_model(config: TrainConfig, label_names: Sequence[str]) -> FaceModel:
-    args: dict[str, Any] = {"pretrained": bool(config.pretrained), "label_names": label_names}
     try:
-        model = create_model(config.pretrained or config.model, **args, **config.model_args)
+        model = create_model(
+            config.pretrained or config.model,
+            pretrained=bool(config.pretrained),
+            label_names=label_names,
+            **config.model_args,
+        )
         if config.model_args:
             _check_logits(model, len(label_names))
     except FerZooError:

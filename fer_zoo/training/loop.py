@@ -5,7 +5,6 @@ import time
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +14,12 @@ from fer_zoo.atomic import check_space
 from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.errors import TrainingError
 from fer_zoo.hub import save_pretrained
-from fer_zoo.models.weights import WEIGHTS_NAME
+from fer_zoo.models.weights import WEIGHTS_NAME, JsonObject
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.provenance import stamp
 from fer_zoo.training.checkpoint import (
     CHECKPOINT_NAME,
+    State,
     append_log,
     save_checkpoint,
     truncate_log,
@@ -92,7 +92,7 @@ class Trainer:
         if config.teacher:
             self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
         self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
-        self.records: list[dict[str, Any]] = []
+        self.records: list[dict[str, float]] = []
 
     def fit(self, time_limit: float | None = None) -> TrainResult:
         """Trains until the last epoch or the time limit, whichever comes first.
@@ -126,7 +126,7 @@ class Trainer:
         finished = self.epoch == self.config.epochs
         return TrainResult(self.folder, finished, self.best_epoch, self.best_accuracy)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Returns the state that a checkpoint needs to continue bit for bit."""
         return {
             **self.step.state_dict(),
@@ -138,7 +138,7 @@ class Trainer:
             "best_accuracy": self.best_accuracy,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Restores what :meth:`state_dict` returned, to continue bit for bit.
 
         Raises:
@@ -175,7 +175,7 @@ class Trainer:
             self.teacher = None
         self.step.teacher = self.teacher
 
-    def _train_epoch(self, deadline: float) -> dict[str, Any] | None:
+    def _train_epoch(self, deadline: float) -> dict[str, float] | None:
         """Returns the epoch's record; None if the deadline passed before its end."""
         config, steps = self.config, len(self.loader)
         seed_everything(config, self.epoch, self.world.rank)
@@ -222,7 +222,7 @@ class Trainer:
             )
         return float(values.mean())
 
-    def _finish_epoch(self, record: dict[str, Any], model: nn.Module) -> None:
+    def _finish_epoch(self, record: dict[str, float], model: nn.Module) -> None:
         """Refuses weights that are not finite; keeps the best ones, the log and a checkpoint."""
         nonfinite = self.step.nonfinite()
         if nonfinite or not math.isfinite(record["val_loss"]):
@@ -241,7 +241,7 @@ class Trainer:
         append_log(self.folder, record)
         save_checkpoint(self.folder, self.state_dict())
 
-    def _provenance(self, record: dict[str, Any]) -> dict[str, Any]:
+    def _provenance(self, record: dict[str, float]) -> JsonObject:
         training = {
             "epochs": self.epoch,
             "hours": round(self.seconds / 3600, 3),

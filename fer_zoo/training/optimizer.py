@@ -1,6 +1,6 @@
 """The optimizer and the schedule of a recipe, made by timm."""
 
-from typing import Any
+from collections.abc import Callable, Set
 
 from timm.optim import create_optimizer_v2, param_groups_layer_decay, param_groups_weight_decay
 from timm.scheduler import create_scheduler_v2
@@ -26,7 +26,7 @@ def build_optimizer(config: TrainConfig, objective: Objective) -> Optimizer:
         ConfigError: If timm has no such optimizer, or the optimizer does not take the settings.
     """
     decay, model = config.weight_decay, objective.model
-    names: Any = getattr(model, "no_weight_decay", set)
+    names: Callable[[], Set[str]] = getattr(model, "no_weight_decay", set)
     rules = {"no_weight_decay_list": names(), "weight_decay_exclude_1d": not config.decay_norms}
     if config.layer_decay < 1:
         groups = param_groups_layer_decay(model, decay, layer_decay=config.layer_decay, **rules)

@@ -28,7 +28,7 @@ def recipe_of(model: str) -> str | None:
     return name if name in list_recipes() else None
 
 
-def load_config(recipe: str | Path | None = None, **overrides: Any) -> TrainConfig:
+def load_config(recipe: str | Path | None = None, **overrides: object) -> TrainConfig:
     """Reads a recipe and lays overrides on top.
 
     Args:
@@ -51,7 +51,7 @@ def load_config(recipe: str | Path | None = None, **overrides: Any) -> TrainConf
     return TrainConfig(**settings)
 
 
-def _typed(name: str, value: Any, kind: type) -> Any:
+def _typed(name: str, value: object, kind: type) -> object:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 2**53 else math.inf
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

@@ -8,7 +8,7 @@ import torch
 from fer_zoo.atomic import clear_partials, make_folder
 from fer_zoo.data import FaceDataset, open_data
 from fer_zoo.errors import ConfigError
-from fer_zoo.training.checkpoint import CHECKPOINT_NAME, check_same_config, load_checkpoint
+from fer_zoo.training.checkpoint import CHECKPOINT_NAME, State, check_same_config, load_checkpoint
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import join_world
 from fer_zoo.training.initial_weights import architecture_of
@@ -26,7 +26,7 @@ def train(
     time_limit: float | None = None,
     device: str | torch.device | None = None,
     progress: bool = False,
-    **settings: Any,
+    **settings: object,
 ) -> TrainResult:
     """Trains a model and leaves its best epoch in a folder that create_model accepts.
 
@@ -105,7 +105,7 @@ def open_training_data(
     return splits["train"], splits["val"]
 
 
-def _open_checkpoint(folder: Path, resume: bool) -> dict[str, Any]:
+def _open_checkpoint(folder: Path, resume: bool) -> State:
     """Returns the checkpoint to resume; an empty one for a new run, in a folder without a run."""
     if resume:
         return load_checkpoint(folder)
@@ -115,7 +115,7 @@ def _open_checkpoint(folder: Path, resume: bool) -> dict[str, Any]:
 
 
 def _resumed_config(
-    folder: Path, saved: dict[str, Any], recipe: str | Path | None, settings: dict[str, Any]
+    folder: Path, saved: dict[str, object], recipe: str | Path | None, settings: dict[str, object]
 ) -> TrainConfig:
     config = load_config(recipe, **(settings if recipe else saved | settings))
     check_same_config(folder, saved, config)

@@ -1,13 +1,12 @@
 """One optimizer step, and the state that it changes."""
 
-from typing import Any
-
 import torch
 from timm.utils import ModelEmaV3, dispatch_clip_grad
 from torch import Tensor, nn
 
 from fer_zoo.inference.device import gains_from_bfloat16, gains_from_channels_last
 from fer_zoo.models import FaceModel
+from fer_zoo.training.checkpoint import State
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
 from fer_zoo.training.objective import Batch, Objective
@@ -124,7 +123,7 @@ class TrainingStep:
         finite = torch.stack([t.isfinite().all() for t in tensors.values()]).tolist()
         return [name for name, good in zip(tensors, finite, strict=True) if not good]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Returns the state that a checkpoint needs to continue bit for bit."""
         return {
             "objective": self.objective.state_dict(),
@@ -132,7 +131,7 @@ class TrainingStep:
             "optimizer": self.optimizer.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Restores what :meth:`state_dict` returned."""
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])

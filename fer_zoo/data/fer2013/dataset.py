@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -156,7 +155,7 @@ class FER2013(FaceDataset):
         self,
         root: str | Path | Layout,
         split: str = "train",
-        transform: Callable[[Image.Image], Any] | None = None,
+        transform: Callable[[Image.Image], object] | None = None,
         *,
         exclude_leaks: bool | None = None,
         with_votes: bool = False,
@@ -180,7 +179,7 @@ class FER2013(FaceDataset):
         part: Part,
         targets: Tensor,
         label_names: tuple[str, ...],
-        transform: Callable[[Image.Image], Any] | None,
+        transform: Callable[[Image.Image], object] | None,
     ) -> None:
         table = part.table
         self.usage, self.leaks_dropped = usage_of(part.split), part.leaks_dropped

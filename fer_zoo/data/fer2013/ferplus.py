@@ -135,7 +135,7 @@ class FERPlus(FER2013):
         self,
         root: str | Path | Layout,
         split: str = "train",
-        transform: Callable[[Image.Image], Any] | None = None,
+        transform: Callable[[Image.Image], object] | None = None,
         *,
         target: str = "majority",
         exclude_leaks: bool | None = None,

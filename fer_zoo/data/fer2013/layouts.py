@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class Layout:
 
     def __init__(self, kind: str, fs: FileSystem, name: str = "") -> None:
         self.kind, self.fs, self.name = kind, fs, name
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, object] = {}
 
     @property
     def where(self) -> str:

@@ -79,7 +79,7 @@ def write_cache(csv: Path, stamp: NDArray[np.int64], table: FaceTable) -> None:
         write_atomically(cache_path(csv), write)
 
 
-def _arrays(file: IO[bytes], where: str) -> dict[str, NDArray[Any]]:
+def _arrays(file: IO[bytes], where: str) -> dict[str, NDArray[np.generic]]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -99,7 +99,7 @@ def _arrays(file: IO[bytes], where: str) -> dict[str, NDArray[Any]]:
         ) from error
 
 
-def _table(arrays: dict[str, NDArray[Any]], where: str) -> FaceTable:
+def _table(arrays: dict[str, NDArray[np.generic]], where: str) -> FaceTable:
     missing = [name for name in ("pixels", "emotion", "usage") if name not in arrays]
     if missing:
         raise DataError(
@@ -124,7 +124,7 @@ def _table(arrays: dict[str, NDArray[Any]], where: str) -> FaceTable:
     )
 
 
-def _pixels(pixels: NDArray[Any], where: str) -> NDArray[np.uint8]:
+def _pixels(pixels: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
     if pixels.ndim == 2 and pixels.shape[1] == SIDE * SIDE:
         pixels = pixels.reshape(-1, SIDE, SIDE)
     if pixels.shape[1:] != (SIDE, SIDE):
@@ -132,17 +132,17 @@ def _pixels(pixels: NDArray[Any], where: str) -> NDArray[np.uint8]:
     return _bytes(pixels, "pixels", where)
 
 
-def _bytes(array: NDArray[Any], name: str, where: str) -> NDArray[np.uint8]:
+def _bytes(array: NDArray[np.generic], name: str, where: str) -> NDArray[np.uint8]:
     """Returns whole numbers 0..255 of any type, (N, ...), as bytes."""
-    _whole_numbers(array, name, where)
-    if array.dtype != np.uint8:
-        wrong = ((array < 0) | (array > 255)).reshape(len(array), -1).any(axis=1)
+    whole = _whole_numbers(array, name, where)
+    if whole.dtype != np.uint8:
+        wrong = ((whole < 0) | (whole > 255)).reshape(len(whole), -1).any(axis=1)
         if wrong.any():
             raise DataError(f"{where}, row {int(wrong.argmax())}: {name} outside 0..255")
-    return np.ascontiguousarray(array, dtype=np.uint8)
+    return np.ascontiguousarray(whole, dtype=np.uint8)
 
 
-def _whole_numbers(array: NDArray[Any], name: str, where: str) -> NDArray[Any]:
+def _whole_numbers(array: NDArray[Any], name: str, where: str) -> NDArray[np.integer]:
     if array.dtype.kind not in "iu":
         raise DataError(f"{where}: {name} must be whole numbers, not {array.dtype}")
     return array
