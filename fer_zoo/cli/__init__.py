@@ -1,12 +1,15 @@
 """The command ``fer-zoo``: one module per command, each with ``add_arguments`` and ``run``."""
 
 import argparse
+import contextlib
 import errno
 import importlib
 import io
+import logging
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 
 from fer_zoo.errors import FerZooError
 
@@ -49,6 +52,23 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+@contextlib.contextmanager
+def _plain_messages() -> Iterator[None]:
+    """Shows warnings, and what the package logs, as a line each on stderr."""
+    logger, handler = logging.getLogger("fer_zoo"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("fer-zoo: %(message)s"))
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"fer-zoo: {message}", file=sys.stderr)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command.
 
@@ -65,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be valid text
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
-        code = int(args.run(args))
+        with _plain_messages():
+            code = int(args.run(args))
         sys.stdout.flush()
         return code
     except BrokenPipeError:

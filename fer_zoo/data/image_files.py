@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from fer_zoo.data.filesystem import FileSystem
@@ -196,6 +196,8 @@ def _decode(data: bytes, where: str, side: int, resize: bool) -> NDArray[np.uint
         raise
     except FerZooError as error:
         raise DataError(f"{where}: {error}") from error
+    except UnidentifiedImageError as error:
+        raise OSError("damaged image: Pillow does not know its format") from error
     except Exception as error:  # decoders of damaged files raise nearly anything
         raise OSError(f"damaged image: {error}") from error
     if face.size != (side, side):

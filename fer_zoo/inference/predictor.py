@@ -30,6 +30,10 @@ Source = TypeVar("Source", bound="ImageLike")
 Boxes = Sequence[Sequence[float]]
 
 
+#: Largest margin around a face, as a share of its side.
+MAX_MARGIN = 2.0
+
+
 @dataclass
 class _Pending:
     """An image on its way through the model: its faces, or what was wrong with it."""
@@ -99,6 +103,8 @@ class Predictor(Generic[Found]):
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
+        if not 0 <= margin <= MAX_MARGIN:
+            raise ConfigError(f"margin is {margin}; it must be from 0 to {MAX_MARGIN}")
         self.detector: FaceDetector | None = None
         if detect:
             self.detector = MtcnnDetector() if isinstance(detect, bool) else detect

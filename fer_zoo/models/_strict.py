@@ -52,8 +52,8 @@ def check_state_dict(state_dict: dict[str, Tensor], model: nn.Module) -> dict[st
             f"weights do not fit {type(model).__name__} ({text}): they belong to another "
             "architecture or were made with other arguments"
         )
-    if left := [k for k in state_dict if k in replaced]:
-        count = getattr(model, "num_classes", 0)
+    left, count = [k for k in state_dict if k in replaced], getattr(model, "num_classes", 0)
+    if left and count:  # without a classifier its weights are not missed
         _logger.warning("classifier left out for %s classes: %s", count, ", ".join(left))
     return state_dict
 

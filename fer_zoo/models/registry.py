@@ -12,7 +12,7 @@ from timm.models import split_model_name_tag
 from torch import nn
 
 from fer_zoo.errors import ArgumentError, ConfigError, FerZooError, UnknownModelError, WeightsError
-from fer_zoo.labels import same_label_order
+from fer_zoo.labels import canonical_label, same_label_order
 from fer_zoo.models._build import PREFIX, is_missing
 from fer_zoo.models.face_model import FaceModel, generic_label_names
 from fer_zoo.models.weights import (
@@ -117,8 +117,8 @@ def create_model(
     Raises:
         UnknownModelError: If there is no such model or tag.
         WeightsError: If weights are asked for and missing, damaged or unfit.
-        ConfigError: If ``label_names`` does not have ``num_classes`` names, or the model does not
-            take an argument.
+        ConfigError: If ``label_names`` does not have ``num_classes`` different names, or an
+            argument cannot be meant or is not the model's.
 
     Example:
         >>> import fer_zoo
@@ -126,7 +126,11 @@ def create_model(
         >>> model.label_names, model.num_classes
         (('no', 'maybe', 'yes'), 3)
     """
+    for argument, value, least in (("num_classes", num_classes, 0), ("in_chans", in_chans, 1)):
+        if value is not None and (type(value) is not int or value < least):
+            raise ConfigError(f"{argument} is {value!r}; it must be a whole number from {least}")
     if label_names is not None:
+        _check_label_names(label_names)
         num_classes = len(label_names) if num_classes is None else num_classes
         if len(label_names) != num_classes:
             raise ConfigError(f"{len(label_names)} label_names for num_classes={num_classes}")
@@ -152,6 +156,12 @@ def create_model(
         ) from error
     getattr(model, "_model_args", {}).pop("record", None)  # timm saves what a model was made with
     return cast(FaceModel, model)
+
+
+def _check_label_names(names: Sequence[str]) -> None:
+    spelled = [] if isinstance(names, str) else [canonical_label(name) for name in names]
+    if not spelled or len(set(spelled)) < len(spelled):
+        raise ConfigError(f"label_names is {names!r}; give a list of different names")
 
 
 def _rename(model: FaceModel, names: tuple[str, ...], pretrained: bool) -> FaceModel:

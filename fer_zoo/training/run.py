@@ -1,5 +1,6 @@
 """One training run: settings, faces, trainer, in this order."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from fer_zoo.training.distributed import join_world
 from fer_zoo.training.initial_weights import architecture_of
 from fer_zoo.training.loop import Trainer, TrainResult
 from fer_zoo.training.recipes import load_config, recipe_of
+
+_logger = logging.getLogger(__name__)
 
 
 def train(
@@ -58,6 +61,8 @@ def train(
     Example:
         >>> train("dacl", "data", "runs/dacl", epochs=40)  # doctest: +SKIP
     """
+    if time_limit is not None and not time_limit >= 0:
+        raise ConfigError(f"time_limit is {time_limit} minutes; it must be 0 or more")
     folder = Path(out)
     settings = {name: value for name, value in settings.items() if value is not None}
     if model is not None:
@@ -71,6 +76,11 @@ def train(
     clear_partials(folder)
     train_set, val_set = open_training_data(data, config)
     world = join_world(device)
+    if world.is_main:
+        initial = f"the weights of {config.pretrained}" if config.pretrained else "random weights"
+        _logger.info("%s from %s", config.model, initial)
+        for faces in (train_set, val_set):
+            _logger.info("%s", faces.summary or faces)
     trainer = Trainer(config, train_set, val_set, folder, world, progress)
     if checkpoint:
         trainer.load_state_dict(checkpoint)

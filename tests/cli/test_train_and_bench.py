@@ -24,4 +24,10 @@ def test_bench(capsys):
 def test_a_time_limit_before_the_first_epoch(synthetic_root, tmp_path, capsys):
     argv = ["train", "vgg_small", "--data", str(synthetic_root), "--out", str(tmp_path / "run")]
     assert main([*argv, "--batch-size", "4", "--ferplus-weight", "0", "--time-limit", "0"]) == 0
-    assert "no epoch was finished" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "no epoch was finished" in out
+    assert "fer-zoo: vgg_small from random weights\n" in err
+    assert "84 faces of Training" in err and "28 faces of PublicTest" in err
+    assert all(line.startswith("fer-zoo: ") for line in err.splitlines() if "epoch" not in line)
+    assert main([*argv, "--time-limit", "-1"]) == 2
+    assert "time_limit is -1.0 minutes" in capsys.readouterr().err

@@ -117,8 +117,8 @@ def test_a_wrong_row_is_named(tmp_path, row, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "lacks the column emotion and pixels: its first line is ''"),
-        ("\x00\xff\xfe", "lacks the column"),
+        ("", "lacks the columns emotion and pixels: its first line is ''"),
+        ("\x00\xff\xfe", "lacks the columns"),
         (f"pixels,Usage\n{FACE},Training\n", "lacks the column emotion: its first line is 'pixels"),
         ("emotion,Usage\n3,Training\n", "lacks the column pixels"),
         ("emotion,pixels,Usage\n", "has a header but no faces"),

@@ -204,3 +204,9 @@ def test_the_real_portrait(model):
     data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
     (face,) = Predictor(model, detect=True)(data.astronaut())
     assert np.allclose(face.box, (182, 60, 268, 174), atol=8)
+
+
+@pytest.mark.parametrize("margin", [-0.1, 2.5, float("nan")])
+def test_a_margin_that_cannot_be_meant_is_refused(margin):
+    with pytest.raises(ConfigError, match="margin is"):
+        Predictor(create_model("vgg_small"), margin=margin)

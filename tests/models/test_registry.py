@@ -200,3 +200,23 @@ def test_a_wrong_argument_is_named_beside_the_right_ones(name):
 def test_an_image_size_that_cannot_be_meant_is_refused(size):
     with pytest.raises(ConfigError, match="img_size is"):
         fer_zoo.create_model("vgg_small", img_size=size)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *({"num_classes": value} for value in (-1, 2.5, "7", True)),
+        *({"in_chans": value} for value in (0, -1, 1.0, "1")),
+        *({"label_names": value} for value in ("abc", [], ["a", "a"], ["angry", "Anger"])),
+    ],
+)
+def test_numbers_and_names_that_cannot_be_meant_are_refused(arguments):
+    (name,) = arguments
+    with pytest.raises(ConfigError, match=f"{name} is"):
+        fer_zoo.create_model("vgg_small", **arguments)
+
+
+def test_embeddings_miss_no_classifier(run, caplog):
+    with caplog.at_level(logging.WARNING, "fer_zoo"):
+        assert fer_zoo.create_model(run, pretrained=True, num_classes=0).num_classes == 0
+    assert not caplog.records

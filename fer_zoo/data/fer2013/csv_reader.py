@@ -89,8 +89,9 @@ def _columns(header: Sequence[str], where: str) -> list[str]:
         )
     missing = [name for name in ("emotion", "pixels") if name not in columns]
     if missing:
+        what = "columns" if len(missing) > 1 else "column"
         raise DataError(
-            f"{where} lacks the column {' and '.join(missing)}: its first line is "
+            f"{where} lacks the {what} {' and '.join(missing)}: its first line is "
             f"{','.join(header)[:80]!r}, and should be emotion,pixels,Usage"
         )
     return columns

@@ -93,6 +93,11 @@ def _arrays(file: IO[bytes], where: str) -> dict[str, NDArray[np.generic]]:
             return {name: archive[name] for name in archive.files}
     except (DataError, OSError):
         raise
+    except ValueError as error:  # numpy's own advice is to run what is in it
+        raise DataError(
+            f"{where} cannot be read as .npz: it holds no arrays of numbers or text; write it anew with "
+            "numpy.savez"
+        ) from error
     except Exception as error:  # numpy raises nearly anything for a damaged header
         raise DataError(
             f"{where} cannot be read as .npz: {error}; copy it again, or write it anew"
