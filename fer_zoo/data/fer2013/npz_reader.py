@@ -95,8 +95,8 @@ def _arrays(file: IO[bytes], where: str) -> dict[str, NDArray[np.generic]]:
         raise
     except ValueError as error:  # numpy's own advice is to run what is in it
         raise DataError(
-            f"{where} cannot be read as .npz: it holds no arrays of numbers or text; write it anew with "
-            "numpy.savez"
+            f"{where} cannot be read as .npz: it holds no arrays of numbers or text; write it anew "
+            "with numpy.savez"
         ) from error
     except Exception as error:  # numpy raises nearly anything for a damaged header
         raise DataError(
