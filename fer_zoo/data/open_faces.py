@@ -11,7 +11,6 @@ from fer_zoo.data.fer2013.layouts import SPLIT_FOLDERS, Layout, find_layout
 from fer_zoo.data.fer2013.table import SPLITS, usage_of
 from fer_zoo.data.filesystem import LocalFolder
 from fer_zoo.data.folder import FaceFolder
-from fer_zoo.data.image_files import list_images
 from fer_zoo.errors import (
     ConfigError,
     DataError,
@@ -127,7 +126,7 @@ def open_data(
             if labels == "ferplus" or not folder or (merged and splits):
                 raise
     # anyone's faces, or PublicTest and PrivateTest merged
-    tops = {image.name.split("/")[0].lower() for image in list_images(layout.fs)}
+    tops = {image.name.split("/")[0].lower() for image in layout.images}
     if not tops & SPLIT_FOLDERS.keys():
         return {"": FaceFolder(root, on_error=on_error)}
     return _those_there(lambda split: FaceFolder(root, split, on_error=on_error), splits)

@@ -209,6 +209,24 @@ def test_faces_of_anyone_are_not_taken_for_fer2013(tmp_path, labels, recwarn):
     assert not recwarn.list, "known leaks are missed in FER-2013 alone"
 
 
+@pytest.mark.parametrize("fer2013", [True, False])
+def test_a_folder_is_walked_once_before_its_reader_is_known(folder, monkeypatch, fer2013):
+    if not fer2013:
+        for i, path in enumerate(sorted(folder.rglob("*.png"))):
+            path.rename(path.with_name(f"im{i}.png"))
+    walks = []
+    original = filesystem.LocalFolder.files
+
+    def counting(self):
+        walks.append(self.path)
+        return original(self)
+
+    monkeypatch.setattr(filesystem.LocalFolder, "files", counting)
+    open_data(folder)
+    own = 0 if fer2013 else 3  # FaceFolder lists them for each split that there may be
+    assert len(walks) == 1 + own
+
+
 def test_many_files_or_their_names_say_that_folders_are_fer2013(folder, monkeypatch):
     assert isinstance(open_faces(folder, "val"), FER2013)
     for i, path in enumerate(sorted(folder.rglob("*.png"))):

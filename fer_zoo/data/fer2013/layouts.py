@@ -73,6 +73,11 @@ class Layout:
         return self.fs.where(self.name) if self.name else str(self.fs.path)
 
     @property
+    def images(self) -> list[ImageFile]:
+        """The image files in folders; they are listed once."""
+        return self.once("images", lambda: list_images(self.fs))
+
+    @property
     def is_fer2013(self) -> bool:
         """Whether the faces are FER-2013's, as far as the files tell before they are read.
 
@@ -81,9 +86,9 @@ class Layout:
         """
         if self.kind != "folder":
             return True
-        images = self.once("files", lambda: list_images(self.fs))
-        named = any(_SPLIT_IN_NAME.match(image.name.rpartition("/")[2]) for image in images)
-        return named or not _PART_SIZES.isdisjoint(Counter(map(_split_folder, images)).values())
+        named = any(_SPLIT_IN_NAME.match(image.name.rpartition("/")[2]) for image in self.images)
+        counts = Counter(map(_split_folder, self.images))
+        return named or not _PART_SIZES.isdisjoint(counts.values())
 
     def once(self, what: str, read: Callable[[], T]) -> T:
         """Returns what ``read`` does; only the first call of a name reads."""
@@ -153,8 +158,9 @@ def _find_in(fs: FileSystem) -> Layout:
     arrays = [name for name in containers if name.lower().endswith(".npz")]
     if len(arrays) == 1:
         return Layout("npz", fs, arrays[0])
-    if list_images(fs):
-        return Layout("folder", fs)
+    folders = Layout("folder", fs)
+    if folders.images:
+        return folders
     if any(name.lower() == "test.csv" for name in containers):
         return Layout("csv", fs, "test.csv")  # reading it says what is wrong with it
     zips = [name for name in containers if name.lower().endswith(".zip")]
@@ -168,7 +174,8 @@ def _find_in(fs: FileSystem) -> Layout:
 
 
 def _read_folder(layout: Layout, split: str, on_error: str) -> FaceTable:
-    images, splits = layout.once("images", lambda: _list_images(layout.fs))
+    images = layout.images
+    splits = layout.once("splits", lambda: _splits(images, layout.fs))
     if split != "train" and _MERGED in splits:
         where = layout.fs.where(images[splits.index(_MERGED)].name)
         raise MergedSplitsError(
@@ -207,12 +214,11 @@ def _emotion(image: ImageFile, fs: FileSystem) -> int:
     return FER2013_LABELS.index(label)
 
 
-def _list_images(fs: FileSystem) -> tuple[list[ImageFile], list[str]]:
-    """Lists the images and the split of each: by its own name (PublicTest_7.png) or its folder.
+def _splits(images: list[ImageFile], fs: FileSystem) -> list[str]:
+    """Returns the split of each image: by its own name (PublicTest_7.png) or its folder.
 
     Images outside of all splits get an empty one, if their folder is no emotion either.
     """
-    images = list_images(fs)
     folders = [_split_folder(image) for image in images]
     has_val = any(SPLIT_FOLDERS.get(folder) == "val" for folder in folders)
     splits = []
@@ -229,7 +235,7 @@ def _list_images(fs: FileSystem) -> tuple[list[ImageFile], list[str]]:
                 f"{fs.where(image.name)}: neither its folders nor its name tell the split; put "
                 "the emotion folders into train, val and test, or read them with FaceFolder"
             )
-    return images, splits
+    return splits
 
 
 def _split_folder(image: ImageFile) -> str:
