@@ -2,6 +2,7 @@
 
 import io
 import os
+import weakref
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +92,9 @@ class ZipArchive:
         self.path = path
         with self._errors():
             self._zip = zipfile.ZipFile(path)
+        # an archive in a reference cycle (an error's traceback) must not leave its file to the
+        # garbage collector, which may finalize the file first and warn
+        weakref.finalize(self, self._zip.close)
         infos = [info for info in self._zip.infolist() if not info.is_dir()]
         for info in infos:
             _check_entry(info, self.where(info.filename))

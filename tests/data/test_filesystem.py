@@ -1,3 +1,4 @@
+import gc
 import os
 import pickle
 import stat
@@ -161,6 +162,15 @@ def test_a_zip_with_an_unknown_compression_is_told(tmp_path, synthetic_layouts):
     (tmp_path / "x.zip").write_bytes(data)
     with pytest.raises(DataError, match=r"fer2013\.csv cannot be unpacked here.*unpack it first"):
         FER2013(tmp_path / "x.zip")
+
+
+def test_an_archive_that_is_let_go_closes_its_file(tmp_path, folder):
+    archive = filesystem.ZipArchive(zip_folder(folder, tmp_path / "x.zip", "a/"))
+    archive.cycle = archive
+    opened = archive._zip
+    del archive
+    gc.collect()
+    assert opened.fp is None
 
 
 def test_one_bad_image_in_a_zip_is_named_or_skipped(tmp_path, folder):
