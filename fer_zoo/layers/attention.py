@@ -67,6 +67,85 @@ class SelfAttention2d(nn.Module):
         return scores.softmax(dim=-1).squeeze(1)
 
 
+class RelativeSelfAttention2d(nn.Module):
+    """Multi-head self-attention between the positions of a feature map, added to the map.
+
+    Each head knows where positions are: a learned bias for every displacement is added to its
+    scores (as in Swin, arXiv:2103.14030), and displacements beyond ``max_distance`` share that of
+    the border (Shaw et al. 2018, arXiv:1803.02155), so that maps of any size fit. The map is
+    normalised first. Unlike :class:`SelfAttention2d`, query and key are as wide as the map, and
+    no scalar can fade the attention out.
+
+    Args:
+        channels: Channels C of the map.
+        num_heads: Heads; they share ``channels`` evenly.
+        max_distance: Largest displacement, in positions, with a bias of its own.
+
+    Raises:
+        ValueError: If ``channels`` is not a multiple of ``num_heads``.
+
+    Shape:
+        (N, C, H, W) -> (N, C, H, W)
+
+    Example:
+        >>> import torch
+        >>> from fer_zoo.layers import RelativeSelfAttention2d
+        >>> RelativeSelfAttention2d(64)(torch.randn(2, 64, 6, 6)).shape
+        torch.Size([2, 64, 6, 6])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_heads: int = 8,
+        max_distance: int = 6,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if num_heads < 1 or channels % num_heads:
+            raise ValueError(f"channels={channels} must be a multiple of num_heads={num_heads}")
+        self.num_heads, self.max_distance = num_heads, max_distance
+        self.norm = nn.GroupNorm(1, channels, device=device, dtype=dtype)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False, device=device, dtype=dtype)
+        self.proj = nn.Conv2d(channels, channels, 1, device=device, dtype=dtype)
+        displacements = (2 * max_distance + 1) ** 2
+        self.position_bias = nn.Parameter(
+            torch.zeros(num_heads, displacements, device=device, dtype=dtype)
+        )
+        nn.init.normal_(self.qkv.weight, std=channels**-0.5)
+        nn.init.zeros_(self.proj.bias)
+
+    def _bias(self, height: int, width: int, device: torch.device) -> Tensor:
+        """Returns the bias of each pair of positions, (heads, H*W, H*W)."""
+        reach = self.max_distance
+        rows = torch.arange(height * width, device=device) // width
+        columns = torch.arange(height * width, device=device) % width
+        down = (rows[:, None] - rows).clamp(-reach, reach) + reach
+        right = (columns[:, None] - columns).clamp(-reach, reach) + reach
+        return self.position_bias[:, down * (2 * reach + 1) + right]
+
+    def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns query, key and value, each (N, heads, H*W, C / heads)."""
+        n, channels, height, width = x.shape
+        shape = (n, 3, self.num_heads, channels // self.num_heads, height * width)
+        query, key, value = self.qkv(self.norm(x)).reshape(shape).transpose(-1, -2).unbind(1)
+        return query, key, value
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Adds to each position what it attends to."""
+        query, key, value = self._heads(x)
+        bias = self._bias(x.shape[2], x.shape[3], x.device).to(query.dtype)
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
+        return x + self.proj(attended.transpose(-1, -2).reshape(x.shape))
+
+    def attention_map(self, x: Tensor) -> Tensor:
+        """Returns where each position looks, (N, heads, H*W, H*W); every row sums to 1."""
+        query, key, _ = self._heads(x)
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        return (scores + self._bias(x.shape[2], x.shape[3], x.device)).softmax(dim=-1)
+
+
 class LocalAttention(nn.Module):
     """One attention map over the positions of a feature map.
 
