@@ -13,7 +13,6 @@ import argparse
 import csv
 import json
 import re
-import shlex
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -403,40 +402,45 @@ def run_lines(run: WeightsRecord) -> list[str]:
 
 
 def train_command(run: WeightsRecord) -> str:
-    """Returns the command that trains weights: with the package's recipe if the settings are equal.
-
-    Two settings may differ: the precision, which recipes leave to the machine, and the initial
-    weights, which the command then names; they need not be shipped weights.
-    """
-    name = f"{run.architecture.removeprefix('fer_')}.{run.tag}".removesuffix(".fer2013")
-    recipe, settings = recipe_of(name), run.recipe | {"precision": "auto"}
-    starts = {key: settings.get(key, "") for key in ("pretrained", "pretrained_stem")}
-    if recipe and load_config(recipe, precision="auto", **starts) == load_config(**settings):
-        usual = vars(load_config(recipe))
-        other = {k.replace("_", "-"): v for k, v in starts.items() if v != usual[k]}
-        flags = [f"--{flag} {shlex.quote(value)}" for flag, value in other.items()]
-        return " ".join(["fer-zoo train", name, *flags, f"--data fer2013.csv --out runs/{recipe}"])
+    """Returns the command that trained weights: with the package's recipe if it made them."""
+    name = name_of(run)
+    if is_recipe_of(run):
+        return f"fer-zoo train {name} --data fer2013.csv --out runs/{recipe_of(name)}"
     return _command(run.training["command"])
 
 
+def name_of(run: WeightsRecord) -> str:
+    """Returns the name of weights, such as ``dacl``, or ``vgg.ferplus``."""
+    return f"{run.architecture.removeprefix('fer_')}.{run.tag}".removesuffix(".fer2013")
+
+
+def is_recipe_of(run: WeightsRecord) -> bool:
+    """Says whether the package's recipe of this name has the settings that made weights.
+
+    The precision may differ, which recipes leave to the machine.
+    """
+    recipe, settings = recipe_of(name_of(run)), run.recipe | {"precision": "auto"}
+    return recipe is not None and vars(load_config(recipe, precision="auto")) == settings
+
+
 def measured(name: str) -> str:
-    """Returns a recipe whose line "Measured" has the cost and the result of its run.
+    """Returns a recipe with the cost and the result of its run, where weights are of this run.
 
     Args:
-        name: Architecture and tag of the weights of that run.
+        name: Architecture and tag of the weights.
     """
     path, record = RECIPES / f"{recipe_of(name)}.toml", record_of(name)
-    training, epochs = record.training, record.recipe["epochs"]
-    words = {
-        "norm_faces": ", batch norm statistics estimated afterwards",
-        "keep_start": ", interpolated with its initial weights afterwards",
-    }
-    later = "".join(text for name, text in words.items() if f"{name}_afterwards" in training)
+    text = re.sub(r"^# Measured:.*\n", "", path.read_text(), flags=re.MULTILINE)
+    if not is_recipe_of(record):
+        return text
+    title, settings = text.split("\n", 1)
+    training, accuracy = record.training, percent(result_of(name)["metrics"])
+    kept = f"epoch {training['epochs']} of {record.recipe['epochs']}"
     line = (
-        f"# Measured: best epoch {training['epochs']} of {epochs} after {training['hours']:.2f} h "
-        f"on {training['hardware']}; {percent(result_of(name)['metrics'])} % on PublicTest{later}."
+        f"# Measured: {accuracy} % on PublicTest with {kept}, after {training['hours']:.2f} h on "
+        f"{training['hardware']}."
     )
-    return re.sub(r"^# Measured:.*$", line, path.read_text(), flags=re.MULTILINE)
+    return f"{title}\n{line}\n{settings}"
 
 
 def _command(command: str) -> str:

@@ -114,7 +114,8 @@ class RelativeSelfAttention2d(nn.Module):
             torch.zeros(num_heads, displacements, device=device, dtype=dtype)
         )
         nn.init.normal_(self.qkv.weight, std=channels**-0.5)
-        nn.init.zeros_(self.proj.bias)
+        if self.proj.bias is not None:
+            nn.init.zeros_(self.proj.bias)
 
     def _bias(self, height: int, width: int, device: torch.device) -> Tensor:
         """Returns the bias of each pair of positions, (heads, H*W, H*W)."""
@@ -137,12 +138,13 @@ class RelativeSelfAttention2d(nn.Module):
         query, key, value = self._heads(x)
         bias = self._bias(x.shape[2], x.shape[3], x.device).to(query.dtype)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
-        return x + self.proj(attended.transpose(-1, -2).reshape(x.shape))
+        gathered: Tensor = self.proj(attended.transpose(-1, -2).reshape(x.shape))
+        return x + gathered
 
     def attention_map(self, x: Tensor) -> Tensor:
         """Returns where each position looks, (N, heads, H*W, H*W); every row sums to 1."""
         query, key, _ = self._heads(x)
-        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        scores: Tensor = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
         return (scores + self._bias(x.shape[2], x.shape[3], x.device)).softmax(dim=-1)
 
 

@@ -86,7 +86,7 @@ class SmallFaceResNet(ResNet, FaceModel):
         )  # fmt: skip
         if not small_stem:
             return
-        weight: Tensor = self.conv1[0].weight  # type: ignore[has-type,index]
+        weight: Tensor = self.conv1[0].weight  # type: ignore[has-type]
         self.conv1 = nn.Conv2d(
             in_chans, stem_width, 3, stride=stem_stride, padding=1, bias=False,
             device=weight.device, dtype=weight.dtype,
