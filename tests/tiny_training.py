@@ -34,7 +34,7 @@ FAST = {
     "lr": 0.01,
 }
 #: What recipes take from other models and mix into labels.
-PLAIN = {"pretrained": "", "pretrained_share": 0.0, "pretrained_stem": "", "mixup": 0.0}
+PLAIN = {"mixup": 0.0}
 STILL = dict.fromkeys(("flip", "erase", "rotation", "shift", "scale"), 0.0)
 
 

@@ -80,23 +80,6 @@ def test_train_zoo(synthetic_root, tmp_path, capsys):
     assert (tmp_path / "dacl" / "model.safetensors").stat().st_mtime_ns == written
 
 
-def test_train_zoo_starts_from_the_runs_beside(tmp_path):
-    initial_weights = runpy.run_path(str(EXAMPLES / "train_zoo.py"))["initial_weights"]
-    assert initial_weights("vgg", tmp_path) == {}  # those that the recipe names
-    for name in ("resnet18_first", "vgg", "vgg_first", "resnet50_first", "resnet50_second"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "model.safetensors").touch()
-    expected = {
-        "resnet18": ("pretrained", "resnet18_first"),
-        "resnet50_second": ("pretrained", "resnet50_first"),
-        "resnet50": ("pretrained", "resnet50_second"),  # the later one
-        "transfer": ("pretrained_stem", "resnet18_first"),
-        "vgg_ferplus": ("pretrained", "vgg"),  # the finished one
-    }
-    for recipe, (setting, run) in expected.items():
-        assert initial_weights(recipe, tmp_path) == {setting: str(tmp_path / run)}
-
-
 def test_fine_tune(weights, own_faces, tmp_path, capsys):
     out = tmp_path / "mine"
     run("fine_tune", own_faces, out, "--pretrained", weights, "--epochs", 2)
