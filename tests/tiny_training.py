@@ -33,8 +33,8 @@ FAST = {
     "precision": "float32",
     "lr": 0.01,
 }
-#: What recipes take from other models and mix into labels.
-PLAIN = {"mixup": 0.0}
+#: What recipes mix into labels, and which weights they keep.
+PLAIN = {"mixup": 0.0, "keep": "best"}
 STILL = dict.fromkeys(("flip", "erase", "rotation", "shift", "scale"), 0.0)
 
 

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fer_zoo.errors import ConfigError
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
 from fer_zoo.model_info import model_rows
@@ -417,10 +418,14 @@ def name_of(run: WeightsRecord) -> str:
 def is_recipe_of(run: WeightsRecord) -> bool:
     """Says whether the package's recipe of this name has the settings that made weights.
 
-    The precision may differ, which recipes leave to the machine.
+    The precision may differ, which recipes leave to the machine, and settings may have been added.
     """
-    recipe, settings = recipe_of(name_of(run)), run.recipe | {"precision": "auto"}
-    return recipe is not None and vars(load_config(recipe, precision="auto")) == settings
+    recipe = recipe_of(name_of(run))
+    try:
+        made_by = load_config(**run.recipe | {"precision": "auto"})
+    except ConfigError:  # a setting that is no more
+        return False
+    return recipe is not None and load_config(recipe, precision="auto") == made_by
 
 
 def measured(name: str) -> str:

@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from fer_zoo.errors import ConfigError
+from fer_zoo.errors import ConfigError, FerZooError, TrainingError
 from fer_zoo.training.checkpoint import CHECKPOINT_NAME
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.loop import TrainResult
@@ -63,33 +63,38 @@ class Sweep:
         """Trains, and yields each run as it ends.
 
         Args:
-            jobs: Runs at once; they share the processors, or the GPU. The longest starts first.
-            time_limit: Minutes for all runs together; a run that time stops can be continued.
+            jobs: Runs at once; they share the processors, or the GPU.
+            time_limit: Minutes for all runs together; a run that it stops can be continued.
+
+        Raises:
+            TrainingError: At the end, if runs failed; it names them and says why.
         """
         deadline = None if time_limit is None else time.time() + 60 * time_limit
-        if jobs == 1:
-            for name in self.order():
-                yield _train(self._arguments(name), deadline, progress=True)
-            return
-        waiting, running = self.order(), dict[Future[TrainResult], str]()
-        finished = set[str]()
+        waiting, finished, failed = self.order(), set[str](), list[str]()
+        running = dict[Future[TrainResult], str]()
         threads = max(1, (os.cpu_count() or 1) // jobs)
-        with ProcessPoolExecutor(
-            jobs, get_context("spawn"), torch.set_num_threads, (threads,)
-        ) as pool:
-            while waiting or running:
+        with _pool(jobs, threads) as pool:
+            while True:
                 for name in [n for n in waiting if set(self.teachers(n)) <= finished]:
+                    if len(running) == jobs:
+                        break
                     waiting.remove(name)
-                    running[pool.submit(_train, self._arguments(name), deadline)] = name
-                if not running:  # the time ended before the teachers of the others were trained
-                    return
-                ended, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    result = future.result()
+                    future = pool.submit(_train, self._arguments(name), deadline, jobs == 1)
+                    running[future] = name
+                if not running:  # what still waits has teachers that did not finish
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    name = running.pop(future)
+                    try:
+                        result = future.result()
+                    except FerZooError as error:  # the other runs go on
+                        failed.append(f"{name}: {error}")
+                        continue
                     if result.finished:
-                        finished.add(running[future])
-                    del running[future]
+                        finished.add(name)
                     yield result
+        if failed:
+            raise TrainingError("\n".join(failed))
 
     def _arguments(self, name: str) -> dict[str, Any]:
         """Returns the arguments of :func:`fer_zoo.train` for a run."""
@@ -103,9 +108,27 @@ class Sweep:
         }
 
 
-def _train(
-    arguments: Mapping[str, Any], deadline: float | None, progress: bool = False
-) -> TrainResult:
+class _InThisProcess(Executor):
+    """Runs each call at once, in the process that submits it."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Returns the call's future, which is done."""
+        future = Future[Any]()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except FerZooError as error:
+            future.set_exception(error)
+        return future
+
+
+def _pool(jobs: int, threads: int) -> Executor:
+    if jobs == 1:
+        return _InThisProcess()
+    spawn = get_context("spawn")  # CUDA cannot be used in a fork
+    return ProcessPoolExecutor(jobs, spawn, torch.set_num_threads, (threads,))
+
+
+def _train(arguments: Mapping[str, Any], deadline: float | None, progress: bool) -> TrainResult:
     left = None if deadline is None else max(0.0, deadline - time.time()) / 60
     resume = (Path(arguments["out"]) / CHECKPOINT_NAME).exists()
     return train(**arguments, resume=resume, time_limit=left, progress=progress)

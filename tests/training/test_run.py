@@ -8,6 +8,7 @@ import torch
 from tiny_training import (
     STILL,
     TINY,
+    checkpoint,
     config_of,
     equal,
     faces,
@@ -51,6 +52,31 @@ def test_training_learns_and_leaves_a_model_folder(tmp_path):
     assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
     model = fer_zoo.create_model(tmp_path / "run", pretrained=True)
     assert model.label_names == FER2013_LABELS
+
+
+def test_the_last_weights_are_kept_where_the_recipe_says_so(tmp_path):
+    settings = {"epochs": 3, "lr": 0.3, "ema_decay": 0.0, "batch_norm_faces": 0, **STILL}
+    best, last = (run(tmp_path / keep, **settings, keep=keep) for keep in ("best", "last"))
+    assert best.best_epoch < 2, "the seed must give a last epoch that is not the best"
+    accuracies = [r["val_accuracy"] for r in records(tmp_path / "last")]
+    for result in (best, last):
+        assert result.accuracy == max(accuracies) and result.last_accuracy == accuracies[-1]
+    found = config_of(tmp_path / "last")
+    assert found["metrics"]["val"]["accuracy"] == accuracies[-1]
+    assert found["training"]["epochs"] == 3
+    assert found["training"]["best_epoch"] == last.best_epoch + 1
+    assert found["training"]["best_accuracy"] == last.accuracy
+    kept = {f"model.{k}": v for k, v in weights(tmp_path / "last").items()}
+    trained = checkpoint(tmp_path / "last")["objective"]
+    assert equal(kept, {k: v for k, v in trained.items() if k in kept})
+
+
+def test_pretrained_weights_are_fine_tuned_by_a_recipe_of_their_own(finished_vgg, tmp_path):
+    data = (faces(32), faces(14, seed=1))
+    train(data=data, out=tmp_path / "run", pretrained=str(finished_vgg), epochs=1, batch_size=16)
+    found = config_of(tmp_path / "run")
+    expected = load_config("fine_tune", model="vgg_small", pretrained=str(finished_vgg))
+    assert load_config(**found["recipe"] | {"epochs": 10, "batch_size": 64}) == expected
 
 
 def test_an_unknown_device_is_refused(tmp_path):
@@ -159,4 +185,4 @@ def test_settings_are_read_without_torch_and_at_once():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=os.environ
     )
     assert done.returncode == 0, done.stderr
-    assert "--pretrained-share" in done.stdout
+    assert "--batch-norm-faces" in done.stdout
