@@ -142,7 +142,8 @@ def test_timm_knows_the_models_whichever_is_imported_first(imports):
 #: What a runtime without torch needs.
 WITHOUT_TORCH = (
     *("labels", "errors", "atomic", "images", "preprocessing", "provenance"),
-    *("inference", "inference.detection", "inference.drawing", "inference.prediction"),
+    *("inference", "inference.base_predictor", "inference.detection"),
+    *("inference.drawing", "inference.prediction"),
     *("training.config", "training.recipes", "cli"),
 )
 
