@@ -37,7 +37,7 @@ MAX_MARGIN = 2.0
 class _Pending:
     """An image on its way through the model: its faces, or what was wrong with it."""
 
-    faces: list[NDArray[np.float32]]
+    faces: list[NDArray[np.uint8]]
     boxes: list[Box | None]
     path: str | None
     error: FerZooError | None = None
@@ -81,8 +81,8 @@ class BasePredictor(ABC, Generic[Found]):
         self.batch_size, self.margin = batch_size, margin
 
     @abstractmethod
-    def _probabilities(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns calibrated probabilities (n, num_classes) of preprocessed faces (n, C, H, W)."""
+    def _probabilities(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Returns calibrated probabilities (n, num_classes) of gray faces (n, height, width)."""
 
     @overload
     def __call__(self, images: ImageLike, boxes: None = ...) -> Found: ...
@@ -168,7 +168,7 @@ class BasePredictor(ABC, Generic[Found]):
             image = read_image(source)
             boxes = self._boxes(image, given)
             crops = [image if box is None else crop_face(image, box, self.margin) for box in boxes]
-            return _Pending([self.preprocessing(crop) for crop in crops], boxes, path)
+            return _Pending([self.preprocessing.resize(crop) for crop in crops], boxes, path)
         except ImageError as error:
             return _Pending([], [], path, error)
 

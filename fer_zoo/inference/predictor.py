@@ -81,13 +81,12 @@ class Predictor(BasePredictor[Found]):
         self.model, self.device = loaded.module.eval().to(loaded.device), loaded.device
 
     @torch.inference_mode()
-    def _probabilities(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, C, H, W) -> (n, num_classes); the one place where logits become probabilities."""
-        logits = self.model(torch.from_numpy(batch).to(self.device)).float()
-        calibrated: NDArray[np.float32] = (
-            (logits / self.model.temperature).softmax(dim=1).cpu().numpy()
-        )
-        return calibrated
+    def _probabilities(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, H, W) -> (n, num_classes); the one place where logits become probabilities."""
+        x = self.preprocessing.tensor(torch.from_numpy(faces).to(self.device))
+        calibrated = self.model(x).float() / self.model.temperature
+        probabilities: NDArray[np.float32] = calibrated.softmax(dim=1).cpu().numpy()
+        return probabilities
 
 
 __all__ = ["Prediction", "Predictor"]
