@@ -129,7 +129,9 @@ def check_options(color: str, bits: int | None, max_pixels: int) -> None:
     if color not in ("rgb", "bgr"):
         raise ConfigError(f"color is {color!r}; expected 'rgb' or 'bgr'")
     if type(max_pixels) is not int or max_pixels < 1:
-        raise ConfigError(f"max_pixels is {max_pixels!r}; it must be a whole number from 1")
+        raise ConfigError(
+            f"max_pixels is {max_pixels!r} (--max-pixels); it must be a whole number from 1"
+        )
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Arrays and tensors as 8-bit pixels: their shape and scale, where these can mean one thing only."""
+"""Arrays and tensors as 8-bit pixels: what their shape and scale mean, or that it is unclear."""
 
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _CHANNELS = (1, 3, 4)
-#: Below this share of white nobody can recognize a face: the scale must be another one. It is what
-#: 12-bit pixels have that were divided by 65535.
-_DARK = 4095 / 65535
-#: The largest 14-bit pixel: 16-bit pixels that stay below may have 10, 12 or 14 bits.
+#: The largest 14-bit pixel. 16-bit pixels that stay below may have 10, 12 or 14 bits, and floats
+#: may be such pixels that were divided by 65535: almost black as they are.
 _FEW_BITS = 2**14 - 1
 
 
@@ -166,8 +164,8 @@ def _from_floats(pixels: NDArray[Any], name: str) -> NDArray[np.uint8]:
         fix = "undo the normalisation: (x + 1) / 2 of [-1, 1], else x * std + mean"
     elif high > 1:
         fix = "divide by 255 if white is 255"
-    elif 0 < high <= _DARK:
-        fix = "that is almost black: scale them so that white is 1"
+    elif 0 < high <= 1.001 * _FEW_BITS / 65535:
+        fix = "that is very dark: scale them so that white is 1"
     if fix:
         raise ImageError(
             f"{name} has float pixels in [{low:.4g}, {high:.4g}], expected [0, 1] with white at 1; "

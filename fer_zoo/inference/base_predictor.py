@@ -214,4 +214,5 @@ class BasePredictor(ABC, Generic[Found]):
 
 def _check_whole(name: str, value: object, least: int) -> None:
     if type(value) is not int or value < least:
-        raise ConfigError(f"{name} is {value!r}; it must be a whole number from {least}")
+        flag = name.replace("_", "-")
+        raise ConfigError(f"{name} is {value!r} (--{flag}); it must be a whole number from {least}")

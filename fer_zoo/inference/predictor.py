@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
 from fer_zoo.images import MAX_PIXELS
+from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
 from fer_zoo.inference.detection import Detect, FaceDetector
 from fer_zoo.inference.logits import load_model
 from fer_zoo.inference.prediction import Prediction

@@ -29,9 +29,10 @@ R = TypeVar("R")
 #: Corners x0, y0, x1, y1 in pixels of each face in an image.
 Boxes = Sequence[Sequence[float]]
 
-#: A picture taken whole is doubted if its longer side is so many times the shorter one, or its
-#: shorter side has more pixels. Faces of public data sets are nearly square, and smaller.
-_LONG, _LARGE = 1.35, 640
+#: A picture taken whole is doubted if its shorter side has more pixels, or if it is so many times
+#: as wide as high, or as high as wide: faces of public data sets are smaller and nearly square, and
+#: boxes of detectors are up to 1.4 times as high as wide.
+_LARGE, _WIDE, _HIGH = 640, 1.2, 1.5
 _CHUNK = 8  # images that a thread is given at once
 
 
@@ -114,8 +115,9 @@ def doubt(size: tuple[int, int]) -> str | None:
     Args:
         size: Width and height in pixels.
     """
-    short, long = sorted(size)
-    found = "large" if short > _LARGE else "not square" if long > _LONG * short else None
+    width, height = size
+    odd = width > _WIDE * height + 1 or height > _HIGH * width + 1
+    found = "large" if min(size) > _LARGE else "not square" if odd else None
     if found is None:
         return None
     return (
@@ -162,9 +164,7 @@ def with_boxes(
         yield image, given  # type: ignore[misc]
 
 
-def read_ahead(
-    read: Callable[[T], R], items: Iterable[T], workers: int, ahead: int
-) -> Iterator[R]:
+def read_ahead(read: Callable[[T], R], items: Iterable[T], workers: int, ahead: int) -> Iterator[R]:
     """Reads items in order, some of them before they are asked for.
 
     Args:

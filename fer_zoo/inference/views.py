@@ -1,6 +1,7 @@
 """Several views of a face, whose probabilities are averaged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,10 @@ def check_views(views: object) -> None:
         raise ConfigError(f"views is {views!r}; it must be {', '.join(map(str, VIEWS[:-1]))} or 20")
 
 
-def face_views(faces: Faces, views: int) -> Iterator[Faces]:
-    """Yields the views of faces, the faces themselves first.
+def view_functions(views: int) -> list[Callable[[Faces], Faces]]:
+    """Returns what makes each view from gray faces (n, H, W), the faces themselves first.
 
     Args:
-        faces: Gray faces (n, H, W).
         views: 1; 2, with the mirror images; or 20: the face, shifted by ``SHIFT`` in the eight
             directions, and enlarged by ``ZOOM``, each with its mirror image. What a shift uncovers
             repeats the edge.
@@ -39,23 +39,29 @@ def face_views(faces: Faces, views: int) -> Iterator[Faces]:
         ConfigError: If there is no such number of views.
     """
     check_views(views)
-    for view in [faces] if views < 20 else _shifted_and_zoomed(faces):
-        yield view
-        if views > 1:
-            yield np.ascontiguousarray(view[:, :, ::-1])
+    shifts = [(y, x) for y in (-SHIFT, 0, SHIFT) for x in (-SHIFT, 0, SHIFT) if y or x]
+    changes: list[Callable[[Faces], Faces]] = [_unchanged]
+    if views == 20:
+        changes += [*(partial(_shifted, down=y, right=x) for y, x in shifts), _zoomed]
+    if views == 1:
+        return changes
+    return [f for change in changes for f in (change, partial(_mirrored, change=change))]
 
 
-def _shifted_and_zoomed(faces: Faces) -> Iterator[Faces]:
-    height, width = faces.shape[1:]
-    down, right = (max(1, round(SHIFT * side / 48)) for side in (height, width))
-    yield faces
-    for y in (-down, 0, down):
-        for x in (-right, 0, right):
-            if x or y:
-                rows = (np.arange(height) - y).clip(0, height - 1)
-                columns = (np.arange(width) - x).clip(0, width - 1)
-                yield faces[:, rows[:, None], columns]
-    yield _zoomed(faces)
+def _unchanged(faces: Faces) -> Faces:
+    return faces
+
+
+def _mirrored(faces: Faces, change: Callable[[Faces], Faces]) -> Faces:
+    return np.ascontiguousarray(change(faces)[:, :, ::-1])
+
+
+def _shifted(faces: Faces, down: int, right: int) -> Faces:
+    rows, columns = (
+        (np.arange(side) - round(shift * side / 48)).clip(0, side - 1)
+        for side, shift in zip(faces.shape[1:], (down, right), strict=True)
+    )
+    return faces[:, rows[:, None], columns]
 
 
 def _zoomed(faces: Faces) -> Faces:
@@ -80,10 +86,10 @@ def mean_over_views(
     Args:
         probabilities: From faces (n, H, W) to probabilities (n, C).
         faces: Gray faces (n, H, W).
-        views: How many, see :func:`face_views`.
+        views: How many, see :func:`view_functions`.
     """
     if views == 1:
         return probabilities(faces)
-    found = np.stack([probabilities(view) for view in face_views(faces, views)])
+    found = np.stack([probabilities(view(faces)) for view in view_functions(views)])
     mean: NDArray[np.float32] = found.mean(axis=0)
     return mean
