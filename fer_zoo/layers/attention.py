@@ -126,8 +126,8 @@ class RelativeSelfAttention2d(nn.Module):
         right = (columns[:, None] - columns).clamp(-reach, reach) + reach
         return self.position_bias[:, down * (2 * reach + 1) + right]
 
-    def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns query, key and value, each (N, heads, H*W, C / heads)."""
+    def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns query, key and value of a map, each (N, heads, H*W, C / heads)."""
         n, channels, height, width = x.shape
         shape = (n, 3, self.num_heads, channels // self.num_heads, height * width)
         query, key, value = self.qkv(self.norm(x)).reshape(shape).transpose(-1, -2).unbind(1)
@@ -135,7 +135,7 @@ class RelativeSelfAttention2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Adds to each position what it attends to."""
-        query, key, value = self._heads(x)
+        query, key, value = self.heads(x)
         bias = self._bias(x.shape[2], x.shape[3], x.device).to(query.dtype)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
         gathered: Tensor = self.proj(attended.transpose(-1, -2).reshape(x.shape))
@@ -143,7 +143,7 @@ class RelativeSelfAttention2d(nn.Module):
 
     def attention_map(self, x: Tensor) -> Tensor:
         """Returns where each position looks, (N, heads, H*W, H*W); every row sums to 1."""
-        query, key, _ = self._heads(x)
+        query, key, _ = self.heads(x)
         scores: Tensor = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
         return (scores + self._bias(x.shape[2], x.shape[3], x.device)).softmax(dim=-1)
 

@@ -86,7 +86,7 @@ class TransFER(TokenModel):
         depth: Encoder blocks.
         num_heads: Attention heads.
         mlp_ratio: Width of a block's hidden layer against ``embed_dim``.
-        branches: Local attention branches.
+        branches: Local attention branches; without any, the map is not weighed.
         map_drop: Probability that a sample loses one branch's map.
         head_drop: Probability that a sample loses one attention head, in each block.
         drop_rate: Dropout before the classifier.
@@ -168,7 +168,7 @@ class TransFER(TokenModel):
 
     def tokenize(self, x: Tensor) -> Tensor:
         """Makes a class token and one token per position of the attended map."""
-        tokens: Tensor = self.embed(x * self.attention_map(x))
+        tokens: Tensor = self.embed(x * self.attention_map(x) if self.local else x)
         return tokens
 
 
