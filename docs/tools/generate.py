@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import re
+import statistics
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -169,45 +170,73 @@ def adam_table() -> str:
     return "\n".join(lines)
 
 
-def report_rows() -> list[dict[str, str]]:
-    """Returns the rows of the report's table."""
-    with (RESULTS / "report.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
 def report_table() -> str:
-    """Returns the report's rows beside what fer_zoo measured of the same model."""
+    """Returns the report's rows beside what examples/report_rows.py measured of them."""
+    with (ROOT / "examples" / "report_rows.csv").open() as file:
+        table = list(csv.DictReader(file))
+    results = json.loads((RESULTS / "report_rows.json").read_text())
     lines = [
-        "| row | model | augmentation | optimizer | lr | epochs | report % "
-        "| the row itself, 48 pixels % | shipped weights % |",
-        "|--:|---|---|---|--:|--:|--:|--:|--:|",
+        "| row | model | augmentation | optimizer | lr | epochs | report % | last epoch % "
+        "| 95 % interval | best epoch % | shipped weights % |",
+        "|--:|---|---|---|--:|--:|--:|--:|---|--:|--:|",
     ]
     shipped = {row["model"] for row in rows() if row["weights"] == "fer2013"}
-    for row in report_rows():
-        run = RESULTS / f"report-row-{row['row']}.json"
-        own = percent(json.loads(run.read_text())["metrics"]) if run.is_file() else "not run"
-        model = row["model"]
-        best = percent(result_of(f"{model}.fer2013")["metrics"]) if model in shipped else "-"
+    for row in table:
+        model, found = row["model"], results.get(row["row"])
+        own = "not run | | "
+        if found:
+            last = (
+                ("", "") if "accuracy" not in found else (percent(found), spread(found["interval"]))
+            )
+            own = f"{last[0]} | {last[1]} "
+            own += f"| {100 * found['best_accuracy']:.2f} ({found['best_epoch']}) "
+        weights = percent(result_of(f"{model}.fer2013")["metrics"]) if model in shipped else "-"
         optimizer = {"adam": "Adam", "momentum": "SGD 0.9"}[row["optimizer"]]
         lines.append(
-            f"| {row['row']} | `{row['model']}` | {row['augmentation']} | {optimizer} "
-            f"| {row['lr']} | {row['epochs']} | {row['accuracy']} | {own} | {best} |"
+            f"| {row['row']} | `{model}` | {row['augmentation']} | {optimizer} | {row['lr']} "
+            f"| {row['epochs']} | {row['accuracy']} | {own}| {weights} |"
         )
     return "\n".join(lines)
 
 
-def report_commands() -> str:
-    """Returns what runs each row with the report's geometry, on a GPU."""
-    lines = ["```console"]
-    for row in report_rows():
-        command = (
-            f"fer-zoo train {row['model']}_224 --recipe examples/report.toml --optimizer "
-            f"{row['optimizer']} --lr {row['lr']} --epochs {row['epochs']}"
-        )
-        if row["augmentation"] == "no":
-            command += " --rotation 0 --shift 0 --flip 0"
-        lines.append(f"{command} --data fer2013.csv --out runs/row-{row['row']}")
-    return "\n".join([*lines, "```"])
+def ablations_tables() -> str:
+    """Returns what modules do, by examples/ablations.py: each variant over its seeds."""
+    studies = json.loads((RESULTS / "ablations.json").read_text())
+    lines = []
+    for study, variants in studies.items():
+        usual = next(iter(variants.values()))
+        epochs = {run["epochs"] for runs in variants.values() for run in runs.values()}
+        lines += [
+            *([""] if lines else []),
+            f"**{study}**, {', '.join(map(str, sorted(epochs)))} epochs",
+            "",
+            "| variant | accuracy % of each seed | mean | standard deviation | loss |",
+            "|---|---|--:|--:|--:|",
+        ]
+        for name, runs in variants.items():
+            figures = [100 * run["accuracy"] for run in runs.values()]
+            shared = [seed for seed in runs if seed in usual]
+            losses = [100 * (usual[s]["accuracy"] - runs[s]["accuracy"]) for s in shared]
+            deviation = f"{statistics.stdev(figures):.2f}" if len(figures) > 1 else ""
+            less = "" if runs is usual or not losses else f"{statistics.mean(losses):.2f}"
+            each = ", ".join(f"{figure:.2f}" for figure in figures)
+            lines.append(
+                f"| {name} | {each} | {statistics.mean(figures):.2f} | {deviation} | {less} |"
+            )
+    return "\n".join(lines)
+
+
+def attention_table() -> str:
+    """Returns what DACL's self-attention does in trained models, by examples/ablations.py."""
+    studies = json.loads((RESULTS / "ablations.json").read_text())
+    lines = [
+        "| seed | relative entropy | accuracy % | with uniform attention % | without attention % |",
+        "|--:|--:|--:|--:|--:|",
+    ]
+    for seed, run in studies["attention"]["relative"].items():
+        cells = " | ".join(percent(run, key) for key in ("accuracy", "uniform", "removed"))
+        lines.append(f"| {seed} | {run['entropy']:.3f} | {cells} |")
+    return "\n".join(lines)
 
 
 def corruptions_table() -> str:
@@ -459,7 +488,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "bench": bench_table,
     "adam": adam_table,
     "report": report_table,
-    "report commands": report_commands,
+    "ablations": ablations_tables,
+    "attention": attention_table,
     "corruptions": corruptions_table,
     "ensembles": ensembles_table,
 }
