@@ -1,5 +1,6 @@
 """The training loop: epochs, validation after each, and what they leave in the run's folder."""
 
+import logging
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -17,8 +18,10 @@ from fer_zoo.hub import save_pretrained
 from fer_zoo.models.weights import WEIGHTS_NAME, JsonObject
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.provenance import stamp
+from fer_zoo.training.captured import CapturedStep, obstacle
 from fer_zoo.training.checkpoint import (
     CHECKPOINT_NAME,
+    CheckpointKeeper,
     State,
     append_log,
     save_checkpoint,
@@ -27,12 +30,13 @@ from fer_zoo.training.checkpoint import (
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
 from fer_zoo.training.initial_weights import create_initial_model, pretrained_weights
-from fer_zoo.training.loader import TrainLoader, seed_everything
+from fer_zoo.training.loader import Draws, TrainLoader, seed_everything
 from fer_zoo.training.objective import class_weights
 from fer_zoo.training.step import TrainingStep
 from fer_zoo.training.teacher import Teacher
 from fer_zoo.training.validation import Validation, published_model
 
+_logger = logging.getLogger(__name__)
 _AFTER_NAN = (
     "the last checkpoint is unharmed. Start in a new folder with a lower lr, more warm-up epochs, "
     "clip_grad = 1, or precision = float32"
@@ -91,6 +95,8 @@ class Trainer:
         self.teacher: Teacher | None = None
         if config.teacher:
             self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
+        self.captured: CapturedStep | None = None
+        self.keeper = CheckpointKeeper(folder)
         self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
         self.records: list[dict[str, float]] = []
 
@@ -109,6 +115,15 @@ class Trainer:
             self._prepare_folder()
         deadline = time.monotonic() + (math.inf if time_limit is None else time_limit * 60)
         self._prepare_teacher()
+        self._prepare_capture()
+        try:
+            self._train_epochs(deadline)
+        finally:  # also when interrupted
+            self.keeper.flush()
+        finished = self.epoch == self.config.epochs
+        return TrainResult(self.folder, finished, self.best_epoch, self.best_accuracy)
+
+    def _train_epochs(self, deadline: float) -> None:
         longest = 0.0
         while self.epoch < self.config.epochs:
             start = time.monotonic()
@@ -123,8 +138,6 @@ class Trainer:
             self.seconds += record["seconds"]
             longest = max(longest, record["seconds"])
             self._finish_epoch(record, model)
-        finished = self.epoch == self.config.epochs
-        return TrainResult(self.folder, finished, self.best_epoch, self.best_accuracy)
 
     def state_dict(self) -> State:
         """Returns the state that a checkpoint needs to continue bit for bit."""
@@ -175,9 +188,32 @@ class Trainer:
             self.teacher = None
         self.step.teacher = self.teacher
 
+    def _prepare_capture(self) -> None:
+        """Chooses how steps are taken: on a GPU as a CUDA graph, where nothing is against it."""
+        reason = obstacle(self.config, self.loader, self.world)
+        if not reason:
+            self.captured = CapturedStep(self.step, self.loader)
+        elif self.world.device.type == "cuda" and self.world.is_main:
+            _logger.info("steps are not captured as a CUDA graph: %s", reason)
+
+    def take_step(self, draws: Draws, size: tuple[int, int], update: int) -> tuple[Tensor, Tensor]:
+        """Takes one optimizer step.
+
+        Args:
+            draws: What the loader drew for the step.
+            size: Height and width of the faces in pixels.
+            update: Number of the step since the beginning of training.
+
+        Returns:
+            The mean loss, and the number of correct faces; both are scalars on the device.
+        """
+        if self.captured is not None:
+            return self.captured(draws, size, update)
+        return self.step(self.loader.batch(draws, size), update)
+
     def _train_epoch(self, deadline: float) -> dict[str, float] | None:
         """Returns the epoch's record; None if the deadline passed before its end."""
-        config, steps = self.config, len(self.loader)
+        config, steps, size = self.config, len(self.loader), self.loader.size(self.epoch)
         seed_everything(config, self.epoch, self.world.rank)
         self.step.train()
         losses: list[Tensor] = []
@@ -189,8 +225,8 @@ class Trainer:
             unit="step",
             disable=not (self.progress and self.world.is_main),
         ) as bar:
-            for i, batch in enumerate(self.loader.epoch(self.epoch), start=1):
-                loss, hits = self.step(batch, self.epoch * steps + i - 1)
+            for i, draws in enumerate(self.loader.draws(self.epoch), start=1):
+                loss, hits = self.take_step(draws, size, self.epoch * steps + i - 1)
                 losses.append(loss)
                 correct += hits
                 bar.update()
@@ -198,14 +234,14 @@ class Trainer:
                     continue
                 mean = self._finite_mean(losses)  # it waits for the device
                 rate = i * config.batch_size / (time.perf_counter() - start)
-                accuracy = float(correct) / (i * len(batch.images))
+                accuracy = float(correct) / (i * len(draws.positions))
                 bar.set_postfix_str(f"{rate:.0f} images/s, loss {mean:.3f}, acc {accuracy:.3f}")
                 if self.world.any(time.monotonic() > deadline):
                     return None
         faces = steps * config.batch_size
         return {
             "epoch": self.epoch,
-            "img_size": config.input_size(self.epoch, self.loader.preprocessing.size)[-1],
+            "img_size": size[-1],
             "lr": self.step.optimizer.param_groups[0]["lr"],
             "train_loss": mean,
             "train_accuracy": float(self.world.mean(correct)) * self.world.size / faces,
@@ -235,11 +271,11 @@ class Trainer:
         self.records.append(record)
         if not self.world.is_main:
             return
-        # the checkpoint comes last: an epoch whose files are incomplete is done again
+        save_best = None
         if best:
-            save_pretrained(model, self.folder, self._provenance(record))
+            save_best = partial(save_pretrained, model, self.folder, self._provenance(record))
         append_log(self.folder, record)
-        save_checkpoint(self.folder, self.state_dict())
+        self.keeper.keep(self.state_dict(), save_best, last=self.epoch == self.config.epochs)
 
     def _provenance(self, record: dict[str, float]) -> JsonObject:
         training = {
