@@ -9,31 +9,47 @@ import torch
 from torch import Tensor
 
 from fer_zoo.errors import TrainingError
-from fer_zoo.training.config import TrainConfig
-from fer_zoo.training.distributed import World
+from fer_zoo.inference.device import has_graphs
 from fer_zoo.training.loader import Draws, TrainLoader
 from fer_zoo.training.step import TrainingStep
 
 _logger = logging.getLogger(__name__)
 
 
-def obstacle(config: TrainConfig, loader: TrainLoader, world: World) -> str:
-    """Returns why the steps of a run are not captured; an empty text if they are.
+#: Takes one optimizer step, as :class:`CapturedStep` does.
+Stepper = Callable[[Draws, tuple[int, int], int], tuple[Tensor, Tensor]]
+
+
+def obstacle(step: TrainingStep, loader: TrainLoader) -> str:
+    """Returns why steps cannot be captured; an empty text if they can.
 
     Args:
-        config: The recipe.
+        step: The step.
         loader: The training faces.
-        world: The processes that train together.
     """
-    if world.device.type != "cuda":
-        return f"{world.device.type} has no CUDA graphs"
-    if config.capture == "off":
-        return "capture = off"
-    if world.size > 1:
-        return f"{world.size} processes share each batch"
-    if loader.faces.index_device != world.device:
+    if not has_graphs(step.world.device):
+        return f"{step.world.device.type} has no CUDA graphs"
+    if step.world.size > 1:
+        return f"{step.world.size} processes share each batch"
+    if loader.faces.index_device != step.world.device:
         return "the faces are read from a disk"
     return ""
+
+
+def choose_stepper(step: TrainingStep, loader: TrainLoader) -> Stepper:
+    """Returns what takes the steps of a run; on a GPU it logs why they cannot be captured.
+
+    Args:
+        step: The step.
+        loader: Makes batches of draws.
+    """
+    if step.config.capture == "auto":
+        reason = obstacle(step, loader)
+        if not reason:
+            return CapturedStep(step, loader)
+        if has_graphs(step.world.device) and step.world.is_main:
+            _logger.info("steps are not captured as a CUDA graph: %s", reason)
+    return lambda draws, size, update: step(loader.batch(draws, size), update)
 
 
 class CapturedStep:
@@ -91,7 +107,7 @@ class CapturedStep:
         """Makes the buffers, and on a GPU captures the function for an image size."""
         self.size, self._buffers = size, Draws(*(value.clone() for value in vars(draws).values()))
         self._replay = self._run  # frees the graph of the size before
-        if self.step.world.device.type == "cuda":
+        if has_graphs(self.step.world.device):
             with torch.cuda.device(self.step.world.device):
                 self._capture_without_a_trace()
 
@@ -153,4 +169,4 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-__all__ = ["CapturedStep", "obstacle"]
+__all__ = ["CapturedStep", "Stepper", "choose_stepper", "obstacle"]

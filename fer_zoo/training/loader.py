@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from fer_zoo.data.dataset import FaceDataset
@@ -208,7 +207,7 @@ class TrainLoader:
         matrix = same * own + same.flip(0) * other  # mixes any kind of label
         targets = batch.targets
         if targets.ndim == 1:
-            targets = F.one_hot(targets, self.num_classes).float()
+            targets = torch.eye(self.num_classes, device=targets.device)[targets]
         mixed = Batch(images, matrix @ targets)
         if batch.votes is not None and batch.voted is not None:
             mixed.votes = matrix @ batch.votes

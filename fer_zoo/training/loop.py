@@ -1,6 +1,5 @@
 """The training loop: epochs, validation after each, and what they leave in the run's folder."""
 
-import logging
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from fer_zoo.hub import save_pretrained
 from fer_zoo.models.weights import WEIGHTS_NAME, JsonObject
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.provenance import stamp
-from fer_zoo.training.captured import CapturedStep, obstacle
+from fer_zoo.training.captured import Stepper, choose_stepper
 from fer_zoo.training.checkpoint import (
     CHECKPOINT_NAME,
     CheckpointKeeper,
@@ -30,13 +29,12 @@ from fer_zoo.training.checkpoint import (
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
 from fer_zoo.training.initial_weights import create_initial_model, pretrained_weights
-from fer_zoo.training.loader import Draws, TrainLoader, seed_everything
+from fer_zoo.training.loader import TrainLoader, seed_everything
 from fer_zoo.training.objective import class_weights
 from fer_zoo.training.step import TrainingStep
 from fer_zoo.training.teacher import Teacher
 from fer_zoo.training.validation import Validation, published_model
 
-_logger = logging.getLogger(__name__)
 _AFTER_NAN = (
     "the last checkpoint is unharmed. Start in a new folder with a lower lr, more warm-up epochs, "
     "clip_grad = 1, or precision = float32"
@@ -95,7 +93,7 @@ class Trainer:
         self.teacher: Teacher | None = None
         if config.teacher:
             self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
-        self.captured: CapturedStep | None = None
+        self.take_step: Stepper
         self.keeper = CheckpointKeeper(folder)
         self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
         self.records: list[dict[str, float]] = []
@@ -115,7 +113,7 @@ class Trainer:
             self._prepare_folder()
         deadline = time.monotonic() + (math.inf if time_limit is None else time_limit * 60)
         self._prepare_teacher()
-        self._prepare_capture()
+        self.take_step = choose_stepper(self.step, self.loader)
         try:
             self._train_epochs(deadline)
         finally:  # also when interrupted
@@ -187,29 +185,6 @@ class Trainer:
             self.loader.teacher_logits = logits.to(self.world.device)
             self.teacher = None
         self.step.teacher = self.teacher
-
-    def _prepare_capture(self) -> None:
-        """Chooses how steps are taken: on a GPU as a CUDA graph, where nothing is against it."""
-        reason = obstacle(self.config, self.loader, self.world)
-        if not reason:
-            self.captured = CapturedStep(self.step, self.loader)
-        elif self.world.device.type == "cuda" and self.world.is_main:
-            _logger.info("steps are not captured as a CUDA graph: %s", reason)
-
-    def take_step(self, draws: Draws, size: tuple[int, int], update: int) -> tuple[Tensor, Tensor]:
-        """Takes one optimizer step.
-
-        Args:
-            draws: What the loader drew for the step.
-            size: Height and width of the faces in pixels.
-            update: Number of the step since the beginning of training.
-
-        Returns:
-            The mean loss, and the number of correct faces; both are scalars on the device.
-        """
-        if self.captured is not None:
-            return self.captured(draws, size, update)
-        return self.step(self.loader.batch(draws, size), update)
 
     def _train_epoch(self, deadline: float) -> dict[str, float] | None:
         """Returns the epoch's record; None if the deadline passed before its end."""

@@ -4,7 +4,7 @@ import torch
 from timm.utils import ModelEmaV3, dispatch_clip_grad
 from torch import Tensor, nn
 
-from fer_zoo.inference.device import gains_from_bfloat16, gains_from_channels_last
+from fer_zoo.inference.device import gains_from_bfloat16, gains_from_channels_last, has_graphs
 from fer_zoo.models import FaceModel
 from fer_zoo.training.checkpoint import State
 from fer_zoo.training.config import TrainConfig
@@ -62,7 +62,7 @@ class TrainingStep:
         self._pairs = _pairs(self.averaged, model)
         self.optimizer = build_optimizer(config, self.objective)
         self.scheduler = build_scheduler(config, self.optimizer, epoch_steps)
-        self.fused = world.device.type == "cuda" and fuse(self.optimizer)
+        self.fused = has_graphs(world.device) and fuse(self.optimizer)
         groups = self.optimizer.param_groups
         self.rates = [torch.zeros((), device=world.device) for _ in groups]  # where it is fused
 
