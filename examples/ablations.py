@@ -127,7 +127,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="folder of the runs")
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, help="by default those of ablations.toml")
+    parser.add_argument("--recipe", default=HERE / "ablations.toml", help="what runs share")
+    parser.add_argument("--epochs", type=int, help="by default the recipe's")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once on this machine (1)")
     parser.add_argument(
         "--time-limit", type=float, metavar="MIN", help="minutes for all runs together"
@@ -144,15 +145,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         for variant in STUDIES[study]
     }
     runs = {
-        name: load_config(
-            HERE / "ablations.toml", **STUDIES[study][variant], seed=seed, epochs=args.epochs
-        )
+        name: load_config(args.recipe, **STUDIES[study][variant], seed=seed, epochs=args.epochs)
         for name, (study, variant, seed) in keys.items()
     }
     for run in Sweep(runs, args.data, args.out).run(args.jobs, args.time_limit):
         study, variant, seed = keys[run.folder.name]
         if not run.finished:
-            print(f"{study}, {variant}, seed {seed}: not finished; the same command continues")
+            print(f"{study}, {variant}, seed {seed}: the time is up; the same command continues")
             continue
         figures = figures_of(run.folder, runs[run.folder.name], args.data)
         found.setdefault(study, {}).setdefault(variant, {})[str(seed)] = figures

@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     for run in Sweep(runs, args.data, args.out).run(args.jobs, args.time_limit):
         if not run.finished:
-            print(f"{run.folder.name}: not finished; the same command continues", flush=True)
+            print(f"{run.folder.name}: the time is up; the same command continues", flush=True)
             continue
         number = run.folder.name.removeprefix("row")
         found[number] = {"size": args.size, **result_of(run, args.data)}

@@ -61,12 +61,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.plan:
         return
     for run in sweep.run(args.jobs, args.time_limit):
-        state = "" if run.finished else "not finished; the same command continues. "
-        print(
-            f"{run.folder.name}: {state}best epoch {run.best_epoch + 1} "
-            f"{100 * run.accuracy:.2f} %, last epoch {100 * run.last_accuracy:.2f} % on val",
-            flush=True,
-        )
+        if run.finished:
+            best = f"best epoch {run.best_epoch + 1}: {100 * run.accuracy:.2f} %"
+            state = f"{100 * run.last_accuracy:.2f} % on val; {best}"
+        else:
+            state = "the time is up; the same command continues"
+        print(f"{run.folder.name}: {state}", flush=True)
 
 
 if __name__ == "__main__":

@@ -42,10 +42,10 @@ SHORTER = {
     "fer-zoo train transfer_concat_224": f"{TRAIN} --model-args "
     '{"stem_channels":[8,8,8,8],"embed_dim":16,"depth":1,"num_heads":2}',
     "fer-zoo train vgg_224": f'{TRAIN} --model-args {{"channels":[8,8,8,8],"hidden":[16]}}',
+    "fer-zoo train --pretrained dacl --data faces": f"{TRAIN} --batch-size 4",
     "fer-zoo train": TRAIN,
     "fer-zoo bench": "--steps 1 --batch-size 4",
     "python examples/train_zoo.py": "--only vgg_nano --epochs 1 --batch-size 14",
-    "python examples/report_rows.py": "--epochs 1",
 }
 #: Beginnings of commands that do not run, and why.
 SKIPPED = {
@@ -61,7 +61,7 @@ SKIPPED = {
     "sudo ": "it needs root",
     "fer-zoo train toy": "test_contributing.py does it",
     "torchrun": "tests/training does it",
-    "python examples/report_rows.py data runs/report224": "it needs a GPU",
+    "python examples/report_rows.py": "test_examples.py does it, for shorter",
 }
 #: Words of Python blocks, and what stands in their place.
 REPLACED = {"epochs=60": "epochs=1, batch_size=14, img_sizes=[[0, 32]], batch_norm_faces=7"}
