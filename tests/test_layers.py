@@ -180,8 +180,8 @@ def test_relative_self_attention_equals_a_loop_over_positions():
         for j in range(12):
             down = min(max(i // 4 - j // 4, -2), 2)  # further ones share the border's
             right = min(max(i % 4 - j % 4, -2), 2)
-            score = query[:, i] @ key[:, j] / math.sqrt(4)
-            scores.append(score + table[head, down + 2, right + 2])
+            cosine = torch.cosine_similarity(query[:, i], key[:, j], dim=0)
+            scores.append(10 * (cosine + table[head, down + 2, right + 2]))
         weights = torch.stack(scores).softmax(dim=0)
         torch.testing.assert_close(layer.attention_map(x)[n, head, i], weights)
         gathered[n, 4 * head : 4 * head + 4, i // 4, i % 4] = value @ weights

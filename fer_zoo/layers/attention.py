@@ -1,5 +1,7 @@
 """Attention: local over a map, and self-attention over maps and over tokens."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -70,10 +72,11 @@ class SelfAttention2d(nn.Module):
 class RelativeSelfAttention2d(nn.Module):
     """Multi-head self-attention between the positions of a feature map, added to the map.
 
-    Each head knows where positions are: a learned bias for every displacement is added to its
-    scores (as in Swin, arXiv:2103.14030), and displacements beyond ``max_distance`` share that of
-    the border (Shaw et al. 2018, arXiv:1803.02155), so that maps of any size fit. The map is
-    normalised first. Unlike :class:`SelfAttention2d`, query and key are as wide as the map, and
+    A score is s (cos(query, key) + bias), as in Swin v2 (arXiv:2111.09883): the cosine does not
+    shrink with the weights, so that weight decay cannot make the attention uniform, and each head
+    learns its scale s. The bias is learned for every displacement; those beyond ``max_distance``
+    share that of the border (Shaw et al. 2018, arXiv:1803.02155), so that maps of any size fit.
+    Unlike there, s scales the bias too, so that it learns as fast. The map is normalised first, and
     no scalar can fade the attention out.
 
     Args:
@@ -113,6 +116,9 @@ class RelativeSelfAttention2d(nn.Module):
         self.position_bias = nn.Parameter(
             torch.zeros(num_heads, displacements, device=device, dtype=dtype)
         )
+        self.log_scale = nn.Parameter(
+            torch.full((num_heads, 1, 1), math.log(10), device=device, dtype=dtype)
+        )
         nn.init.normal_(self.qkv.weight, std=channels**-0.5)
         if self.proj.bias is not None:
             nn.init.zeros_(self.proj.bias)
@@ -127,25 +133,33 @@ class RelativeSelfAttention2d(nn.Module):
         return self.position_bias[:, down * (2 * reach + 1) + right]
 
     def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns query, key and value of a map, each (N, heads, H*W, C / heads)."""
+        """Returns query, key and value of a map, each (N, heads, H*W, C / heads).
+
+        Queries and keys have the length 1.
+        """
         n, channels, height, width = x.shape
         shape = (n, 3, self.num_heads, channels // self.num_heads, height * width)
         query, key, value = self.qkv(self.norm(x)).reshape(shape).transpose(-1, -2).unbind(1)
-        return query, key, value
+        return F.normalize(query, dim=-1), F.normalize(key, dim=-1), value
 
     def forward(self, x: Tensor) -> Tensor:
         """Adds to each position what it attends to."""
         query, key, value = self.heads(x)
-        bias = self._bias(x.shape[2], x.shape[3], x.device).to(query.dtype)
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
+        scale = self.log_scale.clamp(max=math.log(100)).exp()
+        bias = scale * self._bias(x.shape[2], x.shape[3], x.device)
+        query, key, bias = (scale * query).to(value), key.to(value), bias.to(value)
+        attended = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=bias[None], scale=1.0
+        )
         gathered: Tensor = self.proj(attended.transpose(-1, -2).reshape(x.shape))
         return x + gathered
 
     def attention_map(self, x: Tensor) -> Tensor:
         """Returns where each position looks, (N, heads, H*W, H*W); every row sums to 1."""
         query, key, _ = self.heads(x)
-        scores: Tensor = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
-        return (scores + self._bias(x.shape[2], x.shape[3], x.device)).softmax(dim=-1)
+        cosines: Tensor = query @ key.transpose(-1, -2)
+        scale = self.log_scale.clamp(max=math.log(100)).exp()
+        return (scale * (cosines + self._bias(x.shape[2], x.shape[3], x.device))).softmax(dim=-1)
 
 
 class LocalAttention(nn.Module):
