@@ -65,6 +65,11 @@ def percent(metrics: dict[str, Any] | None, key: str = "accuracy") -> str:
     return "" if metrics is None else f"{100 * metrics[key]:.2f}"
 
 
+def number(metrics: dict[str, Any] | None, key: str) -> str:
+    """Returns a figure that is no share."""
+    return "" if metrics is None else f"{metrics[key]:.4f}"
+
+
 def spread(interval: list[float]) -> str:
     """Returns an interval of shares in percent."""
     low, high = interval
@@ -97,7 +102,7 @@ def models_table(cards: str, twins: bool) -> str:
         result = result_of(name)
         card = f"[`{row['weights']}`]({cards}/{name}.md)"
         figures = f"{percent(result['metrics'])} | {spread(result['intervals']['accuracy'])}"
-        figures += f" | {percent(result['metrics_flip'])} | {percent(result['metrics_views'])}"
+        figures += f" | {percent(result['metrics_flip'])} | {percent(result.get('metrics_views'))}"
         figures += f" | {result['calibrated']['ece']:.3f}"
         lines.append(f"{start}| {card} | {figures} |")
     return "\n".join(lines)
@@ -147,7 +152,7 @@ def ensembles_table() -> str:
         lines.append(
             f"| {', '.join(f'`{member}`' for member in members)} | {percent(result['metrics'])} "
             f"| {spread(result['intervals']['accuracy'])} | {percent(result['metrics_flip'])} "
-            f"| {percent(result['metrics_views'])} | {result['metrics']['ece']:.3f} |"
+            f"| {percent(result.get('metrics_views'))} | {result['metrics']['ece']:.3f} |"
         )
     return "\n".join(lines)
 
@@ -302,7 +307,7 @@ def model_card(name: str) -> str:
         *(
             f"| {text} | {percent(m, key)} | "
             f"{spread(result['intervals'][key]) if key in result['intervals'] else ''} | "
-            f"{percent(result['metrics_flip'], key)} | {percent(result['metrics_views'], key)} |"
+            f"{percent(result['metrics_flip'], key)} | {percent(result.get('metrics_views'), key)} |"
             for key, text in {
                 "accuracy": "accuracy %",
                 "balanced_accuracy": "balanced accuracy %",
@@ -312,7 +317,7 @@ def model_card(name: str) -> str:
         ),
         *(
             f"| {text} | {m[key]:.4f} | | {result['metrics_flip'][key]:.4f} "
-            f"| {result['metrics_views'][key]:.4f} |"
+            f"| {number(result.get('metrics_views'), key)} |"
             for key, text in {
                 "roc_auc_macro": "ROC AUC, one versus rest, macro",
                 "log_loss": "log-loss, nats",
