@@ -59,6 +59,8 @@ SKIPPED = {
     "python docs/tools/publish.py": "it writes into the package",
     "python tests/faults/": "test_faults.py does it, for shorter",
     "sudo ": "it needs root",
+    "python -m pytest": "it needs a GPU",
+    "bash docs/tools/train_on_gpu.sh": "it needs a GPU",
     "fer-zoo train toy": "test_contributing.py does it",
     "torchrun": "tests/training does it",
     "python examples/report_rows.py": "test_examples.py does it, for shorter",
