@@ -60,10 +60,7 @@ class ListedFaces(FaceDataset):
     ) -> None:
         if img_size < MIN_SIZE:
             raise DataError(f"img_size is {img_size}; it must be {MIN_SIZE} or more")
-        if split not in listing.split_names:
-            there = ", ".join(filter(None, listing.split_names)) or "none"
-            raise SplitNotFoundError(f"no split {split!r} in {listing.where}; it has {there}")
-        chosen = listing.take([of == split for of in listing.splits])
+        chosen = check_split(listing, split).take([of == split for of in listing.splits])
         files = FaceFiles(listing.fs, chosen.files, img_size, resize=True, boxes=chosen.boxes)
         lazy = len(chosen.files) * img_size**2 > MAX_IN_MEMORY if lazy is None else lazy
         images, usable = _open_lazily(files, on_error) if lazy else _read_now(files, on_error)
@@ -143,13 +140,25 @@ class FaceFolder(ListedFaces):
         if not fs.path.is_dir():
             raise DataNotFoundError(f"there is no folder {root}; give one with a folder per class")
         found = list_class_folders(fs, list_images(fs))
+        if split is None and "" not in found.split_names:
+            raise DataError(f"{root} has splits; name one: split={found.split_names[0]!r}")
+        split = SPLIT_FOLDERS.get((split or "").lower(), split or "")
+        if label_names:  # what other splits hold does not matter then
+            found = check_split(found, split).take([of == split for of in found.splits])
         listing = name_classes(found, label_names or ())
-        if split is None:
-            if "" not in listing.split_names:
-                raise DataError(f"{root} has splits; name one: split={listing.split_names[0]!r}")
-            split = ""
-        split = SPLIT_FOLDERS.get(split.lower(), split)
         super().__init__(listing, split, transform, img_size=img_size, on_error=on_error, lazy=lazy)
+
+
+def check_split(listing: Listing, split: str) -> Listing:
+    """Returns a listing that has a split.
+
+    Raises:
+        SplitNotFoundError: If it does not.
+    """
+    if split not in listing.split_names:
+        there = ", ".join(filter(None, listing.split_names)) or "none"
+        raise SplitNotFoundError(f"no split {split!r} in {listing.where}; its splits: {there}")
+    return listing
 
 
 def _read_now(files: FaceFiles, on_error: str) -> tuple[Images, NDArray[np.bool_]]:

@@ -226,26 +226,26 @@ def _open_fer2013(
     """Reads splits by name, and cuts off a missing validation split; without names, all."""
     if not splits:
         return _those_there(read)
-    found: dict[str, FaceDataset] = {}
     if "all" in splits:
         raise SplitNotFoundError("FER-2013 has no split 'all': give train, val or test")
     wanted = [split or "val" for split in splits]
+    can_cut = "val" in wanted and {*wanted} <= {"train", "val"}
+    if can_cut and not _has_val(read):
+        # without leaks whoever asks, so that everyone's cut is the same
+        parts = cut_validation(read("train", None), val_share)
+        cut = dict(zip(("train", "val"), parts, strict=True))
+        return {name: cut[split] for name, split in zip(splits, wanted, strict=True)}
+    return {name: read(split) for name, split in zip(splits, wanted, strict=True)}
+
+
+def _has_val(read: Callable[..., FaceDataset]) -> bool:
     try:
-        return {name: read(split) for name, split in zip(splits, wanted, strict=True)}
+        read("val")
     except MergedSplitsError:
         raise
     except SplitNotFoundError:
-        try:
-            read("val")
-        except SplitNotFoundError:
-            if not {*wanted} <= {"train", "val"} or "val" not in wanted:
-                raise
-            # without leaks whoever asks, so that everyone's cut is the same
-            cut = dict(
-                zip(("train", "val"), cut_validation(read("train", None), val_share), strict=True)
-            )
-            found = {name: cut[split] for name, split in zip(splits, wanted, strict=True)}
-    return found
+        return False
+    return True
 
 
 def _open_listing(
