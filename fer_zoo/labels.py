@@ -122,6 +122,11 @@ def same_labels(names: Sequence[str], others: Sequence[str]) -> bool:
     return {canonical_label(name) for name in names} == {canonical_label(name) for name in others}
 
 
+def shares_labels(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Says whether every class of a label list is in another one, in any spelling."""
+    return {canonical_label(name) for name in names} <= {canonical_label(name) for name in others}
+
+
 def label_order(names: Sequence[str], target: Sequence[str]) -> list[int]:
     """Finds the position of each class in another list of the same classes, by name.
 

@@ -14,6 +14,9 @@ from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.data.duplicates import group_numbers, image_keys
 from fer_zoo.errors import ConfigError, DataError
 
+#: What the note on a validation split begins with that is cut off the training faces.
+CUT_OFF = "val: cut off the training faces"
+
 #: Folder names of the splits; a plain ``test`` may hold PublicTest, PrivateTest or both.
 SPLIT_FOLDERS = {
     "train": "train",
@@ -108,7 +111,7 @@ def cut_validation(
         )
     together = "identical faces" if groups is None else "those of a person or clip"
     how = f"a share of {share:g}, stratified, {together} kept together, seed {_SEED}"
-    note = f"val: cut off the training faces, as the data has no validation split ({how})"
+    note = f"{CUT_OFF}, as the data has no validation split; --split all takes all faces"
     train = faces.take(~cut, split="train", why=f"{int(cut.sum()):,} cut off for val, {how}")
     return train, faces.take(cut, split="val", why=f"val cut off, {how}", note=note)
 

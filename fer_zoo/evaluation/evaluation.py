@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data import FaceDataset, open_faces
+from fer_zoo.data import FaceDataset, ListedFaces
 from fer_zoo.data.dataset import targets_in_order
 from fer_zoo.data.duplicates import duplicate_groups
-from fer_zoo.errors import DataError
 from fer_zoo.evaluation.bootstrap import metric_intervals
 from fer_zoo.evaluation.checks import calibrate, ferplus_agreement, leak_free
+from fer_zoo.evaluation.faces import DEFAULTS, DataOptions, open_measured
 from fer_zoo.evaluation.metrics import Figures, classification_metrics
 from fer_zoo.evaluation.report import (
     checks_text,
@@ -25,6 +25,7 @@ from fer_zoo.evaluation.report import (
     summary_table,
 )
 from fer_zoo.inference.logits import ModelLike, load_model, mirror, predict_logits
+from fer_zoo.labels import FERPLUS_LABELS, shares_labels
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.provenance import stamp
 
@@ -117,13 +118,14 @@ class Evaluation:
 def evaluate(
     model: ModelLike,
     data: str | Path | FaceDataset,
-    split: str = "val",
+    split: str = "",
     *,
     flip: bool = False,
     batch_size: int = 256,
     device: str | torch.device | None = None,
+    options: DataOptions = DEFAULTS,
 ) -> Evaluation:
-    """Evaluates a model on every face of a split; none is left out, leaked or not.
+    """Evaluates a model on every face of a split whose class it has, leaked or not.
 
     A model with the eight classes of FER+ is measured against the majority of its votes, on the
     faces that have one.
@@ -132,12 +134,13 @@ def evaluate(
         model: A name (``"dacl"``), a folder that training wrote, several of these with commas
             between (``"dacl,vgg"``) for an ensemble, a model of fer_zoo, or what
             :func:`fer_zoo.inference.logits.load_model` returns.
-        data: FER-2013 in any layout, or faces in class folders; or a data set whose labels have
-            the names of the model's.
-        split: ``"train"``, ``"val"`` (PublicTest) or ``"test"`` (PrivateTest).
+        data: Where the faces lie, as of :func:`fer_zoo.data.open_data`; or a data set whose labels
+            have the names of the model's.
+        split: As of :func:`fer_zoo.evaluation.faces.open_measured`; of FER-2013 val by default.
         flip: Adds the figures of two views, the faces and their mirror images.
         batch_size: Faces per forward pass.
         device: Where to compute; CUDA where there is one.
+        options: How data is read where a path is given.
 
     Returns:
         The figures; ``.table()`` shows them, ``.save("metrics.json")`` keeps them.
@@ -151,9 +154,7 @@ def evaluate(
     start = time.monotonic()
     loaded = load_model(model, device)
     names = loaded.label_names
-    faces = data if isinstance(data, FaceDataset) else open_faces(data, split, names)
-    if not len(faces):
-        raise DataError(f"there are no faces to evaluate in {faces.source or 'the data set'}")
+    faces = open_measured([loaded], data, split, options)
     targets = targets_in_order(faces, names)
     logits = predict_logits(loaded, faces.images, batch_size=batch_size)
     probabilities = logits.softmax(dim=1).numpy()
@@ -164,7 +165,7 @@ def evaluate(
         flipped = classification_metrics(both, targets, names)
     groups = duplicate_groups(faces.images)
     calibrated, calibration = calibrate(logits, targets, groups)
-    votes = faces.votes
+    votes = faces.votes if shares_labels(names, FERPLUS_LABELS) else None
     return Evaluation(
         model=loaded.name,
         split=faces.split or "all",
@@ -176,7 +177,9 @@ def evaluate(
         metrics=classification_metrics(probabilities, targets, names),
         metrics_flip=flipped,
         intervals=metric_intervals(probabilities, targets, groups, names),
-        leak_free=leak_free(faces.images, probabilities, targets, groups, names),
+        leak_free=None
+        if isinstance(faces, ListedFaces)  # they are not in the list of FER-2013's leaks
+        else leak_free(faces.images, probabilities, targets, groups, names),
         calibrated=calibration,
         calibrated_probabilities=calibrated,
         ferplus=None if votes is None else ferplus_agreement(probabilities, votes, names),

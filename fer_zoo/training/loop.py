@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from fer_zoo.atomic import check_space
 from fer_zoo.data.dataset import FaceDataset
+from fer_zoo.data.splits import CUT_OFF
 from fer_zoo.errors import TrainingError
 from fer_zoo.hub import save_pretrained
 from fer_zoo.models.weights import WEIGHTS_NAME, JsonObject
@@ -45,7 +46,7 @@ class TrainResult:
 
     Args:
         folder: The run's folder; ``create_model(folder, pretrained=True)`` loads its best epoch.
-        finished: Whether all epochs ran; False after a time limit.
+        finished: Whether all epochs ran, or patience ended; False after a time limit.
         best_epoch: The epoch whose weights were kept, counted from 0; -1 if none was finished.
         accuracy: Accuracy of these weights on the validation split, in [0, 1].
     """
@@ -91,6 +92,7 @@ class Trainer:
         self.teacher: Teacher | None = None
         if config.teacher:
             self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
+        self.val_is_cut_off = CUT_OFF in val_set.note
         self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
         self.records: list[dict[str, float]] = []
 
@@ -98,8 +100,8 @@ class Trainer:
         """Trains until the last epoch or the time limit, whichever comes first.
 
         Args:
-            time_limit: Minutes that this call may take. It stops before an epoch that would not
-                fit; an epoch cut off in the middle is done again on resuming.
+            time_limit: Minutes that this call should take. No epoch starts that would not fit,
+                the first one excepted; an epoch that has started is finished.
 
         Raises:
             TrainingError: If the loss is no longer finite.
@@ -110,21 +112,24 @@ class Trainer:
         deadline = time.monotonic() + (math.inf if time_limit is None else time_limit * 60)
         self._prepare_teacher()
         longest = 0.0
-        while self.epoch < self.config.epochs:
+        while not self._is_finished():
             start = time.monotonic()
-            if self.world.any(start + longest > deadline):
+            if self.world.any(start + longest >= deadline):
                 break
-            record = self._train_epoch(deadline)
-            if record is None:
-                break
+            record = self._train_epoch()
             model = published_model(self.step.averaged, self.config, self.pretrained, self.loader)
             record |= self.validation(partial(self.step.predict, model))
             record["seconds"] = round(time.monotonic() - start, 2)
             self.seconds += record["seconds"]
             longest = max(longest, record["seconds"])
             self._finish_epoch(record, model)
-        finished = self.epoch == self.config.epochs
-        return TrainResult(self.folder, finished, self.best_epoch, self.best_accuracy)
+        return TrainResult(self.folder, self._is_finished(), self.best_epoch, self.best_accuracy)
+
+    def _is_finished(self) -> bool:
+        """Says whether all epochs ran, or as many without a better one as patience allows."""
+        patience, without = self.config.patience, self.epoch - 1 - self.best_epoch
+        waited = self.best_epoch >= 0 and 0 < patience <= without
+        return self.epoch >= self.config.epochs or waited
 
     def state_dict(self) -> State:
         """Returns the state that a checkpoint needs to continue bit for bit."""
@@ -175,8 +180,8 @@ class Trainer:
             self.teacher = None
         self.step.teacher = self.teacher
 
-    def _train_epoch(self, deadline: float) -> dict[str, float] | None:
-        """Returns the epoch's record; None if the deadline passed before its end."""
+    def _train_epoch(self) -> dict[str, float]:
+        """Returns the epoch's record."""
         config, steps = self.config, len(self.loader)
         seed_everything(config, self.epoch, self.world.rank)
         self.step.train()
@@ -200,8 +205,6 @@ class Trainer:
                 rate = i * config.batch_size / (time.perf_counter() - start)
                 accuracy = float(correct) / (i * len(batch.images))
                 bar.set_postfix_str(f"{rate:.0f} images/s, loss {mean:.3f}, acc {accuracy:.3f}")
-                if self.world.any(time.monotonic() > deadline):
-                    return None
         faces = steps * config.batch_size
         return {
             "epoch": self.epoch,
@@ -248,6 +251,7 @@ class Trainer:
             "processes": self.world.size,
             "bfloat16": self.step.bfloat16,
             "training_faces": len(self.loader.labels),
+            "validation": "cut off" if self.val_is_cut_off else "a split",
             **stamp(self.world.device),
         }
         val = {"accuracy": record["val_accuracy"], "log_loss": record["val_loss"]}
