@@ -194,6 +194,8 @@ def on_shared_classes(faces: FaceDataset, label_names: tuple[str, ...]) -> FaceD
     """
     theirs = {canonical_label(name) for name in label_names}
     shared = [canonical_label(name) in theirs for name in faces.label_names]
+    if len({canonical_label(name) for name in faces.label_names}) < len(faces.label_names):
+        raise DataError(f"two of the data's labels ({', '.join(faces.label_names)}) mean the same")
     other = [n for n, known in zip(faces.label_names, shared, strict=True) if not known]
     ours = {canonical_label(name) for name in faces.label_names}
     extra = [name for name in label_names if canonical_label(name) not in ours]

@@ -8,6 +8,7 @@ import torch
 
 from fer_zoo.data import FER2013, FaceDataset, FERPlus
 from fer_zoo.data.duplicates import image_keys
+from fer_zoo.data.fer2013.leaks import in_public_test
 from fer_zoo.labels import same_labels
 from fer_zoo.models import create_model
 from fer_zoo.training.config import TrainConfig
@@ -67,9 +68,17 @@ def describe_faces(train_set: FaceDataset, val_set: FaceDataset) -> list[str]:
             empty = [name for name, n in zip(faces.label_names, counts, strict=True) if not n]
             split = "training" if faces is train_set else "validation"
             said += [f"there is no {split} face of {name}: {what}" for name in empty]
-    if isinstance(train_set.images, torch.Tensor) and isinstance(val_set.images, torch.Tensor):
+    train_images = train_set.images
+    if isinstance(train_images, torch.Tensor) and train_images.shape[1:] == (48, 48):
+        public = int(in_public_test(train_images).sum())
+        if public:
+            said.append(
+                f"{public:,} training faces are of FER-2013's PublicTest: figures of this model on "
+                "PublicTest will be too high"
+            )
+    if isinstance(train_images, torch.Tensor) and isinstance(val_set.images, torch.Tensor):
         keys = set(image_keys(val_set.images))
-        same = sum(key in keys for key in image_keys(train_set.images))
+        same = sum(key in keys for key in image_keys(train_images))
         said.append(f"leaks: {same:,} training faces are identical to a validation face")
         if same:
             said[-1] += ", so its figures are too high; `fer-zoo audit` names them"

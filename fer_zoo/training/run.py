@@ -84,7 +84,8 @@ def train(
     make_folder(folder)  # a folder that cannot be written shows now, not after an epoch
     world = join_world(device)
     with hold_folder(folder) if world.is_main else nullcontext():
-        _open_checkpoint(folder, resume)  # another run may have ended meanwhile
+        if not resume:
+            _open_checkpoint(folder, resume)  # another run may have ended meanwhile
         clear_partials(folder)
         return _train(config, settings, data, folder, checkpoint, world, time_limit, progress)
 

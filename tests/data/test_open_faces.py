@@ -177,7 +177,7 @@ def test_what_cannot_be_read_is_told(synthetic_root, tmp_path, synthetic_faces):
     write_folders(tmp_path, synthetic_faces)
     with (tmp_path / "fer2013.csv").open("a") as file:
         file.write("0,1 2 3,Training\n")
-    with pytest.raises(DataError, match=r"fer2013\.csv, row 133"):  # not the folders beside it
+    with pytest.raises(DataError, match=r"fer2013\.csv, line 135"):  # not the folders beside it
         open_data(tmp_path)
 
 

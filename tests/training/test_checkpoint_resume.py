@@ -101,8 +101,8 @@ def test_a_run_without_an_epoch_is_resumed_or_begun_anew(tmp_path):
 
 @pytest.mark.parametrize(
     ("minutes", "epochs"),
-    [(0.0, 0), (2.0, 0), (3.5, 1), (7.0, 2), (9.5, 3)],
-    ids=["none", "cut off in the first", "one", "the third would not fit", "all"],
+    [(0.0, 0), (2.0, 1), (3.5, 1), (7.0, 2), (9.5, 3)],
+    ids=["none", "the first ends", "one", "the third would not fit", "all"],
 )
 def test_a_time_limit_stops_before_an_epoch_that_does_not_fit(
     tmp_path, monkeypatch, minutes, epochs
