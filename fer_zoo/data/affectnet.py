@@ -1,5 +1,7 @@
 """AffectNet: faces of the web in eight expressions."""
 
+import csv
+import io
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +9,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fer_zoo.data.class_folders import list_class_folders
-from fer_zoo.data.face_table import Row, read_rows
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.data.image_files import Box, list_images
 from fer_zoo.data.known import KnownDataset
@@ -94,7 +95,7 @@ def _from_tables(fs: FileSystem, tables: Sequence[str], names: Sequence[str]) ->
             try:
                 left, top, width, height = (float(row[column]) for column in _COLUMNS[1:5])
                 codes.append(int(row["expression"]))
-            except ValueError as error:
+            except (KeyError, ValueError) as error:
                 raise DataError(f"{fs.where(table)}: {path} has no box or expression") from error
             files.append(name)
             splits.append(split)
@@ -105,13 +106,20 @@ def _from_tables(fs: FileSystem, tables: Sequence[str], names: Sequence[str]) ->
     return _named(Listing(fs, files, [], splits, boxes=boxes, remarks=remarks), codes)
 
 
-def _rows(fs: FileSystem, table: str) -> Iterator[Row]:
+def _rows(fs: FileSystem, table: str) -> Iterator[dict[str, str]]:
     """Yields the rows; validation.csv has no header in some copies."""
-    rows = read_rows(fs, table)
-    if rows and _COLUMNS[0] not in rows[0]:
-        first = dict(zip(_COLUMNS, rows[0], strict=True))
-        rows = [first, *(dict(zip(_COLUMNS, row.values(), strict=True)) for row in rows)]
-    yield from rows
+    with fs.open(table) as file, io.TextIOWrapper(file, "utf-8-sig", "replace", newline="") as text:
+        columns: Sequence[str] = _COLUMNS
+        for number, record in enumerate(csv.reader(text), start=1):
+            if number == 1 and _COLUMNS[0] in record:
+                columns = record
+            elif len(record) != len(columns):
+                raise DataError(
+                    f"{fs.where(table)}, line {number}: {len(record)} columns, expected "
+                    f"{', '.join(columns)}; copy it again"
+                )
+            else:
+                yield dict(zip(columns, record, strict=True))
 
 
 def _image_folders(table: str, names: Sequence[str]) -> list[str]:

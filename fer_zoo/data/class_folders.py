@@ -8,6 +8,7 @@ from fer_zoo.data.image_files import ImageFile
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import is_container, split_of_folder
 from fer_zoo.errors import DataError, DataNotFoundError
+from fer_zoo.labels import is_expression
 
 Folders = tuple[str, ...]
 
@@ -38,7 +39,7 @@ def list_class_folders(fs: FileSystem, images: Sequence[ImageFile]) -> Listing:
     kept = [parts for parts, keep in zip(found, chosen, strict=True) if keep]
     names = [image.name for image, keep in zip(images, chosen, strict=True) if keep]
     above = _common([before for _, before, _ in kept]) if with_split else 0
-    folders = [(*before[above:], *after) for _, before, after in kept]
+    folders = [(*_telling(before[above:]), *after) for _, before, after in kept]
     folders, stripped = _without_containers(folders)
     for name, parts in zip(names, folders, strict=True):
         if not parts:
@@ -80,10 +81,25 @@ def _common(folders: Sequence[Folders]) -> int:
     return next((i for i, alike in enumerate(same) if not alike), len(first))
 
 
+def _telling(folders: Folders) -> Folders:
+    return tuple(folder for folder in folders if not is_container(folder))
+
+
+def _holds_expressions(folders: list[Folders]) -> bool:
+    tops, below = ({parts[i] for parts in folders} for i in (0, 1))
+    one = len(tops) == 1 and not is_expression(next(iter(tops)))
+    return one and len(below) > 1 and all(map(is_expression, below))
+
+
 def _without_containers(folders: list[Folders]) -> tuple[list[Folders], str]:
-    """Leaves out folders such as ``images`` that lie between all images and their classes."""
+    """Leaves out folders that lie between all images and their classes.
+
+    They are named like ``images``, or all folders below the only one are expressions.
+    """
     stripped: list[str] = []
-    while all(len(parts) > 1 and is_container(parts[0]) for parts in folders):
+    while all(len(parts) > 1 for parts in folders) and (
+        all(is_container(parts[0]) for parts in folders) or _holds_expressions(folders)
+    ):
         stripped.append("/".join(sorted({parts[0] for parts in folders})))
         folders = [parts[1:] for parts in folders]
     return folders, "/".join(stripped)

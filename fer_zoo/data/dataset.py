@@ -139,12 +139,14 @@ class FaceDataset(Dataset[tuple[Any, Any]]):
         part.files = None if self.files is None else list(compress(self.files, chosen))
         part.split = self.split if split is None else split
         part.source = f"{self.source}; {why}"
-        part.summary = f"{part.source}: {part.counts()}" if part.targets.ndim == 1 else part.source
+        part.summary = f"{why}: {part.counts()} (of {self.summary or self.source})"
         part.note = "\n".join(filter(None, (self.note, note)))
         return part
 
     def counts(self) -> str:
-        """Returns each class and its number of faces, in words."""
+        """Returns each class and its number of faces, in words; a distribution is no class."""
+        if self.targets.ndim > 1:
+            return f"{len(self):,} distributions"
         counts = torch.bincount(self.targets, minlength=len(self.label_names)).tolist()
         return ", ".join(f"{name} {n:,}" for name, n in zip(self.label_names, counts, strict=True))
 

@@ -255,11 +255,16 @@ def _refuse_what_names_no_class(listing: Listing, found: list[str]) -> None:
 
 def _refuse_one_class(listing: Listing, order: tuple[str, ...]) -> None:
     first = listing.files[0] if listing.files else ""
+    folders = first.split("/")[:-1]
+    deeper = ""
+    if listing.labels and listing.labels[0] in folders[:-1]:
+        inner = "/".join(folders[: folders.index(listing.labels[0]) + 1])
+        deeper = f" (--data {listing.fs.path}/{inner}, if its folders are the classes)"
     raise DataError(
         f"{listing.where}: all {len(listing.files):,} images are of one class, "
         f"{order[0] if order else 'none'!r} (the first is {first}); two or more are needed. Give "
-        "the folder that has a folder per class, FOLDER/<class>/* or FOLDER/train/<class>/*, or a "
-        "table of paths and labels (--data faces.csv)"
+        "the folder that has a folder per class, FOLDER/<class>/* or FOLDER/train/<class>/*"
+        f"{deeper}, or a table of paths and labels (--data faces.csv)"
     )
 
 

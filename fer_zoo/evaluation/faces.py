@@ -8,6 +8,7 @@ from fer_zoo.data import FaceDataset, open_faces
 from fer_zoo.data.dataset import on_shared_classes
 from fer_zoo.data.listing import Names
 from fer_zoo.data.open_faces import VAL_SHARE
+from fer_zoo.data.splits import check_share
 from fer_zoo.errors import DataError
 from fer_zoo.inference.logits import LoadedModel
 from fer_zoo.models.weights import CONFIG_NAME, read_config
@@ -60,7 +61,8 @@ def open_measured(
     else:
         shares = [share for model in models for share in _held_out(model)]
         split = split or ("val" if shares else "")
-        share = options.val_share or min(shares, default=VAL_SHARE)
+        share = min(shares, default=VAL_SHARE) if options.val_share is None else options.val_share
+        check_share(share, "val_share (--val-share)")
         faces = open_faces(
             data,
             split,

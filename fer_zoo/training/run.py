@@ -107,7 +107,7 @@ def _train(
     if world.is_main:
         initial = f"the weights of {config.pretrained}" if config.pretrained else "random weights"
         _logger.info("%s from %s", config.model, initial)
-        summaries = [faces.summary or str(faces) for faces in (train_set, val_set)]
+        summaries = [_summary(faces) for faces in (train_set, val_set)]
         for line in [*summaries, *said, *describe_faces(train_set, val_set)]:
             _logger.info("%s", line)
     trainer = Trainer(config, train_set, val_set, folder, world, progress)
@@ -120,6 +120,12 @@ def _train(
 
         save_curves(folder / "curves.png", trainer.records)
     return result
+
+
+def _summary(faces: FaceDataset) -> str:
+    """Returns where faces come from, their classes and counts."""
+    summary, counts = faces.summary or str(faces), faces.counts()
+    return summary if counts in summary else f"{summary}; {counts}"
 
 
 def open_training_data(
