@@ -16,7 +16,8 @@ PACKAGE = Path(fer_zoo.__file__).parent
 #: From the ground up: a part may import parts of the lines above its own, and nothing else.
 LEVELS = (
     ("labels", "errors"),
-    ("atomic", "images", "preprocessing", "provenance"),
+    ("atomic", "image_sources", "pixels", "preprocessing", "provenance"),
+    ("images",),
     ("layers", "losses"),
     ("models", "data"),
     ("hub", "inference"),
@@ -142,7 +143,8 @@ def test_timm_knows_the_models_whichever_is_imported_first(imports):
 #: What a runtime without torch needs.
 WITHOUT_TORCH = (
     *("labels", "errors", "atomic", "images", "preprocessing", "provenance"),
-    *("inference", "inference.detection", "inference.drawing", "inference.prediction"),
+    *("inference", "inference.base_predictor", "inference.detection"),
+    *("inference.drawing", "inference.prediction"),
     *("training.config", "training.recipes", "cli"),
 )
 

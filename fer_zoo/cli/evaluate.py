@@ -32,6 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flip", action="store_true", help="also average over the mirrored faces, reported apart"
     )
     parser.add_argument(
+        "--views",
+        type=int,
+        default=1,
+        help="20 also averages over 20 views (shifts, a zoom and mirror images), reported apart; "
+        "2 is --flip (1)",
+    )
+    parser.add_argument(
         "--corruptions",
         nargs="?",
         const="",
@@ -66,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model, args.device)
     options = DataOptions(args.labels, args.val_share, args.on_error)
     faces = open_measured([model], args.data, args.split, options)
-    result = evaluate(model, faces, flip=args.flip, batch_size=args.batch_size)
+    result = evaluate(model, faces, flip=args.flip, views=args.views, batch_size=args.batch_size)
     print(result.table(), flush=True)
     if args.out:
         result.save(args.out / "metrics.json")

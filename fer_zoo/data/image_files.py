@@ -21,7 +21,7 @@ from torch import Tensor
 
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.errors import DataError, FerZooError
-from fer_zoo.images import read_image
+from fer_zoo.images import is_image_name, read_image
 
 T = TypeVar("T")
 
@@ -33,7 +33,6 @@ RETRIES, PAUSE = 3, 0.1
 THREADS = 4
 
 _AT_ONCE = 256  # files that the threads are given at once
-_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
@@ -66,7 +65,7 @@ def list_images(fs: FileSystem, names: Sequence[str] | None = None) -> list[Imag
     found = []
     for name in fs.files() if names is None else names:
         *folders, _ = name.split("/")
-        if folders and name.lower().endswith(_SUFFIXES):
+        if folders and is_image_name(name):
             found.append(ImageFile(name, tuple(folders[:-1]), folders[-1]))
     return found
 

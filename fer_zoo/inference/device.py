@@ -20,7 +20,7 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
     try:
         place = torch.device(device)
         torch.empty(0, device=place)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"no device {str(device)!r} here ({reason}); try cpu") from error
     if place.type == "meta":
@@ -57,3 +57,12 @@ def gains_from_channels_last(device: torch.device) -> bool:
         device: Where to compute.
     """
     return device.type == "cpu" or gains_from_bfloat16(device)
+
+
+def has_graphs(device: torch.device) -> bool:
+    """Says whether a device can capture its work and replay it, as CUDA graphs do.
+
+    Args:
+        device: Where to compute.
+    """
+    return device.type == "cuda"

