@@ -88,7 +88,7 @@ def test_a_model_is_measured_on_the_classes_that_it_shares(tmp_path, capsys, run
         (["--device", "meta"], "the device 'meta' holds no values"),
         (["--ferplus-weight", "0.5"], "--ferplus-weight 0"),
         (["--schedule", "foo"], "--schedule foo"),
-        (["--model-args", '{"nothing":1}'], "--model-args"),
+        (["--model-args", '{"nothing":1}'], "vgg_small takes no 'nothing'"),
     ],
 )
 def test_bad_settings_end_in_a_line_that_can_be_typed(tmp_path, capsys, options, message):
