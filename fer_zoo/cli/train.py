@@ -1,11 +1,14 @@
 """fer-zoo train."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any, get_origin, get_type_hints
 
 
@@ -70,17 +73,18 @@ def run(args: argparse.Namespace) -> int:
     names = [f.name for f in dataclasses.fields(TrainConfig) if f.name != "model"]
     settings = {name: getattr(args, name) for name in names}
     try:
-        result = train(
-            args.model,
-            args.data,
-            args.out,
-            recipe=args.recipe,
-            resume=args.resume,
-            time_limit=args.time_limit,
-            device=args.device,
-            progress=not args.quiet,
-            **{name: value for name, value in settings.items() if value is not None},
-        )
+        with _terminated_as_interrupted():
+            result = train(
+                args.model,
+                args.data,
+                args.out,
+                recipe=args.recipe,
+                resume=args.resume,
+                time_limit=args.time_limit,
+                device=args.device,
+                progress=not args.quiet,
+                **{name: value for name, value in settings.items() if value is not None},
+            )
     except KeyboardInterrupt:
         print(
             "\nfer-zoo: interrupted; the same command with --resume continues from the last "
@@ -117,3 +121,16 @@ def as_flags(message: str, names: Sequence[str]) -> str:
         if "_" in name:  # the others are words of sentences too
             message = re.sub(rf"(?<![\w-]){name}(?!\w)", flag, message)
     return message
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Lets SIGTERM end training as Ctrl-C does, which writes the checkpoint of finished epochs."""
+    if threading.current_thread() is not threading.main_thread():  # Python allows it there alone
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
