@@ -22,7 +22,9 @@ from typing import Any
 
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
-from fer_zoo.model_info import model_rows
+from fer_zoo.model_info import describe, model_rows
+from fer_zoo.model_table import TABLE_PATH
+from fer_zoo.models import list_models
 from fer_zoo.models.weights import WeightsRecord, embedded_record
 from fer_zoo.training import load_config, recipe_of
 
@@ -419,6 +421,17 @@ def train_command(run: WeightsRecord) -> str:
     return _command(run.training["command"])
 
 
+def model_table() -> str:
+    """Returns the table of ``fer-zoo list`` and ``fer-zoo info``, a model a line."""
+    lines = []
+    for name in sorted([*list_models(), *list_models(pretrained=True)]):
+        facts = describe(name)
+        record = Path(facts.pop("weights").get("file", "")).stem
+        entry = {"record": record or None, **{k: v for k, v in facts.items() if k != "model"}}
+        lines.append(f"{json.dumps(name)}: {json.dumps(entry, separators=(',', ':'))}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def measured(name: str) -> str:
     """Returns a recipe whose line "Measured" has the cost and the result of its run.
 
@@ -477,6 +490,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, fail on differences")
     args = parser.parse_args()
     wanted = {ROOT / page: filled(page) for page in PAGES}
+    wanted[ROOT / "fer_zoo" / TABLE_PATH.name] = model_table()
     for row in rows():
         if row["weights"]:
             name = f"{row['model']}.{row['weights']}"
