@@ -2,7 +2,8 @@
 
 The records are ``docs/results/<weights>.json`` (``fer-zoo evaluate --flip --out``),
 ``docs/results/<weights>-corruptions.json`` (``fer-zoo evaluate --corruptions --out``),
-``docs/results/bench.jsonl`` (``fer-zoo bench --json``), ``docs/results/why_adam_failed.json`` (the
+``docs/results/bench.jsonl`` (``fer-zoo bench --json``), ``docs/results/crops.json``
+(``docs/tools/measure_crops.py``), ``docs/results/why_adam_failed.json`` (the
 example) and the package's own record of its weights.
 
     python docs/tools/generate.py            # writes
@@ -19,6 +20,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from crop_tables import crops_text
 
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
@@ -466,10 +469,11 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "report commands": report_commands,
     "corruptions": corruptions_table,
     "ensembles": ensembles_table,
+    "crops": lambda: crops_text(RESULTS / "crops.json"),
 }
 PAGES = (
     "README.md",
-    *(f"docs/{page}.md" for page in ("models", "training", "robustness", "results")),
+    *(f"docs/{page}.md" for page in ("models", "prediction", "training", "robustness", "results")),
 )
 
 
