@@ -127,6 +127,11 @@ class TrainConfig:
         "auto", "auto, bfloat16 or float32", choices=("auto", "bfloat16", "float32")
     )
     channels_last: str = _setting("auto", "auto, on or off", choices=("auto", "on", "off"))
+    capture: str = _setting(
+        "auto",
+        "auto or off: whether a GPU runs each step as one CUDA graph",
+        choices=("auto", "off"),
+    )
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):

@@ -65,13 +65,15 @@ class Validation:
         Args:
             predict: Gives the logits (N, num_classes) of a model's input (N, C, H, W).
         """
-        loss = correct = 0.0
+        losses, correct = [], []
         batches = zip(self.faces.batches(_BATCH), torch.split(self.targets, _BATCH), strict=True)
         for faces, targets in batches:
             logits = predict(self.preprocessing.tensor(faces))
-            loss += float(F.cross_entropy(logits, targets, reduction="sum"))
-            correct += int((logits.argmax(dim=1) == targets).sum())
-        return {"val_loss": loss / len(self), "val_accuracy": correct / len(self)}
+            losses.append(F.cross_entropy(logits, targets, reduction="sum"))
+            correct.append((logits.argmax(dim=1) == targets).sum())
+        # read at the end, as a GPU would wait for each number
+        loss, hits = (sum(torch.stack(values).tolist()) for values in (losses, correct))
+        return {"val_loss": loss / len(self), "val_accuracy": hits / len(self)}
 
 
 __all__ = ["Validation", "published_model"]
