@@ -94,7 +94,7 @@ def test_captured_steps_have_the_losses_of_eager_steps(name, same_kernels, caplo
     )
     assert not [record for record in caplog.records if "not captured" in record.message]
     assert captured.isfinite().all()
-    assert apart[:5].max() < 1e-3 and apart.max() < 0.05 * eager.max()
+    assert apart[:5].max() < 5e-3 and apart.max() < 0.05 * eager.max()
 
 
 def test_runs_grow_resume_and_agree(tmp_path, same_kernels):
