@@ -63,7 +63,7 @@ def _detectors(found: dict[str, Any]) -> list[str]:
     rows.append(["false alarms in photographs without people", *alone])
     for size in first["milliseconds"]:
         times = [f"{d['milliseconds'][size]:.0f}" for d in detectors]
-        rows.append([f"ms for {size} pixels, one thread", *times])
+        rows.append([f"ms of the processor for {size} pixels, one thread", *times])
     for side in ("width", "height"):
         shares = [f"{d['upright']['box'][side]:.2f}" for d in detectors]
         rows.append([f"{side} of the box, sides of FER-2013's square (median)", *shares])
