@@ -21,7 +21,7 @@ def test_every_recipe_can_be_timed(recipe):
 def test_a_recipe_that_needs_other_weights_is_timed_without_them():
     config = load_config(
         model="resnet18", model_args=TINY, batch_size=4, pretrained="no/such/run", teacher="nobody",
-        pretrained_share=0.5, labels="ferplus", ferplus_target="soft", precision="float32",
+        labels="ferplus", ferplus_target="soft", precision="float32",
     )  # fmt: skip
     found = benchmark(config, img_size=32, steps=1)
     assert found.model == "resnet18" and found.img_size == 32 and found.batch_size == 4

@@ -80,8 +80,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"{state}\nno epoch was finished, so {result.folder} has no weights yet")
         return 0
     print(
-        f"{state}\nbest epoch {result.best_epoch + 1}, chosen on val: accuracy "
-        f"{100 * result.accuracy:.2f} % on val\nweights: {result.folder}"
+        f"{state}\nbest epoch on val: {result.best_epoch + 1}, accuracy "
+        f"{100 * result.accuracy:.2f} %; last epoch {100 * result.last_accuracy:.2f} %\n"
+        f"weights: {result.folder}"
     )
     return 0
 

@@ -81,7 +81,7 @@ def check_same_config(folder: Path, saved: Mapping[str, object], config: TrainCo
 
 
 class CheckpointKeeper:
-    """Writes the best weights and the checkpoint of a run, but not after every short epoch.
+    """Writes the weights and the checkpoint of a run, but not after every short epoch.
 
     Both are written together, so that a run resumes from a state that fits its weights. What is not
     written yet is kept as a copy, for :meth:`flush`.
@@ -94,20 +94,20 @@ class CheckpointKeeper:
         self.folder = folder
         self._written = -INTERVAL
         self._state: State | None = None
-        self._save_best: Callable[[], object] | None = None
+        self._save_weights: Callable[[], object] | None = None
 
-    def keep(self, state: State, save_best: Callable[[], object] | None, last: bool) -> None:
+    def keep(self, state: State, save_weights: Callable[[], object] | None, last: bool) -> None:
         """Takes the state after an epoch.
 
         Args:
             state: The state of a :class:`fer_zoo.training.loop.Trainer`; it may change afterwards.
-            save_best: Writes the weights, if they are the best so far.
+            save_weights: Writes the weights, if they are to be kept.
             last: Whether the run ends here.
 
         Raises:
             OutputError: If a file cannot be written.
         """
-        self._save_best = save_best or self._save_best
+        self._save_weights = save_weights or self._save_weights
         if last or time.monotonic() - self._written >= INTERVAL:
             self._write(state)
         else:
@@ -123,9 +123,9 @@ class CheckpointKeeper:
             self._write(self._state)
 
     def _write(self, state: State) -> None:
-        save_best, self._save_best, self._state = self._save_best, None, None
-        if save_best is not None:
-            save_best()
+        save_weights, self._save_weights, self._state = self._save_weights, None, None
+        if save_weights is not None:
+            save_weights()
         # the checkpoint comes last: epochs whose files are incomplete are done again
         save_checkpoint(self.folder, state)
         self._written = time.monotonic()

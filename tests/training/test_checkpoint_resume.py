@@ -67,19 +67,6 @@ def test_a_resumed_run_draws_the_same_labels(synthetic_root, tmp_path):
     assert_same_runs(tmp_path / "broken", tmp_path / "whole")
 
 
-def test_a_resumed_run_interpolates_with_the_same_weights(finished, tmp_path):
-    shutil.copytree(finished, tmp_path / "start")
-    settings = {"pretrained": str(tmp_path / "start"), "pretrained_share": 0.5}
-    settings |= {"batch_norm_faces": 16}
-    run(tmp_path / "whole", **settings)
-    with killed_at(4):
-        run(tmp_path / "broken", **settings)
-    shutil.rmtree(tmp_path / "start")
-    run(tmp_path / "start", epochs=1, seed=5)  # other weights
-    assert train(None, DATA, tmp_path / "broken", resume=True).finished
-    assert_same_runs(tmp_path / "broken", tmp_path / "whole")
-
-
 def test_a_resumed_run_reads_its_checkpoint_once(tmp_path, monkeypatch):
     with killed_at(4):
         run(tmp_path / "run", n=48)
