@@ -312,7 +312,8 @@ def model_card(name: str) -> str:
         *(
             f"| {text} | {percent(m, key)} | "
             f"{spread(result['intervals'][key]) if key in result['intervals'] else ''} | "
-            f"{percent(result['metrics_flip'], key)} | {percent(result.get('metrics_views'), key)} |"
+            f"{percent(result['metrics_flip'], key)} "
+            f"| {percent(result.get('metrics_views'), key)} |"
             for key, text in {
                 "accuracy": "accuracy %",
                 "balanced_accuracy": "balanced accuracy %",
