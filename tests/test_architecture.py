@@ -20,7 +20,8 @@ LEVELS = (
     ("layers", "losses"),
     ("models", "data"),
     ("hub", "inference"),
-    ("evaluation", "model_info"),
+    ("runtime",),
+    ("evaluation", "exporting", "model_info"),
     ("audit", "training"),
     ("benchmark",),
     ("_timm_hook",),
@@ -52,7 +53,7 @@ def imported_parts(path):
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         for name in names:
-            if name.split(".")[0] == "fer_zoo":
+            if name.split(".")[0] == "fer_zoo" and name != "fer_zoo.__version__":
                 part = part_of(name)
                 yield part if part in LEVEL else "fer_zoo"
 
@@ -143,7 +144,7 @@ def test_timm_knows_the_models_whichever_is_imported_first(imports):
 WITHOUT_TORCH = (
     *("labels", "errors", "atomic", "images", "preprocessing", "provenance"),
     *("inference", "inference.base_predictor", "inference.detection"),
-    *("inference.drawing", "inference.prediction"),
+    *("inference.drawing", "inference.prediction", "runtime"),
     *("training.config", "training.recipes", "cli"),
 )
 

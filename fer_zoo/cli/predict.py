@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default="dacl",
-        help="model name, or a folder that training wrote; several with commas average (dacl)",
+        help="model name, a folder that training wrote, or the file of an export (dacl.onnx); "
+        "several names or folders with commas average (dacl)",
     )
     parser.add_argument(
         "--detect", action="store_true", help="find faces first; needs fer_zoo[detect]"
@@ -62,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts every file and reports those that are no images."""
+    from fer_zoo.cli._engine import open_predictor
     from fer_zoo.errors import ConfigError, DataNotFoundError, FerZooError
-    from fer_zoo.inference.predictor import Predictor
 
     if args.top < 1:
         raise ConfigError(f"--top is {args.top}; it must be 1 or more")
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         raise DataNotFoundError(
             f"no images match {' '.join(args.paths)}; give files, quoted globs or folders of images"
         )
-    predictor = Predictor(
+    predictor = open_predictor(
         args.model, device=args.device, batch_size=args.batch_size, detect=args.detect
     )
     failed = len(missing)
