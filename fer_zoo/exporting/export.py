@@ -15,6 +15,7 @@ from fer_zoo.exporting.graph import FaceClassifier
 from fer_zoo.exporting.int8 import Int8, quantize
 from fer_zoo.exporting.record import record_of_export
 from fer_zoo.inference.logits import LoadedModel, ModelLike, load_model
+from fer_zoo.models import FaceModel
 from fer_zoo.runtime import ExportRecord
 
 
@@ -95,7 +96,7 @@ def _copy_for_export(loaded: LoadedModel) -> LoadedModel:
     """Copies a module to the CPU in 32-bit floats and eval mode; the caller's stays as it is."""
     module = copy.deepcopy(loaded.module).cpu().float().eval().requires_grad_(False)
     for part in module.modules():
-        if hasattr(part, "grad_checkpointing"):
+        if isinstance(part, FaceModel):
             part.grad_checkpointing = False
     return replace(loaded, module=module)
 

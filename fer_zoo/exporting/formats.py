@@ -52,9 +52,8 @@ def write_onnx(
     ClearMetadataAndDocStringPass()(model)  # where the code lay on this machine
     RemoveUnusedNodesPass()(model)
     model.metadata_props.update(record.to_metadata())
-    content = io.BytesIO()
-    program.save(content)
-    return content.getvalue()
+    content: bytes = program.model_proto.SerializeToString()
+    return content
 
 
 def read_onnx(content: bytes) -> Run:

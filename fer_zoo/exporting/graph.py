@@ -55,9 +55,8 @@ class FaceInput(nn.Module):
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.preprocessing = preprocessing
-        for name in ("mean", "std"):
-            values = torch.tensor(getattr(preprocessing, name)).view(-1, 1, 1)
-            self.register_buffer(name, values, persistent=False)
+        self.mean = nn.Buffer(torch.tensor(preprocessing.mean).view(-1, 1, 1), persistent=False)
+        self.std = nn.Buffer(torch.tensor(preprocessing.std).view(-1, 1, 1), persistent=False)
 
     def forward(self, faces: Tensor) -> Tensor:
         """Returns the model's input."""

@@ -6,7 +6,7 @@ import safetensors.torch
 
 from fer_zoo import __version__
 from fer_zoo.inference.logits import LoadedModel
-from fer_zoo.models import Ensemble
+from fer_zoo.models import Ensemble, FaceModel
 from fer_zoo.models.weights import Sha256
 from fer_zoo.runtime import ExportRecord
 
@@ -20,8 +20,9 @@ def record_of_export(loaded: LoadedModel, raw: bool, int8: bool) -> ExportRecord
         int8: Whether it gets 8 bits.
     """
     module = loaded.module
-    members = list(module.members) if isinstance(module, Ensemble) else [module]
-    licenses = {str(member.pretrained_cfg.get("license") or "unknown") for member in members}
+    members = module.members if isinstance(module, Ensemble) else [module]
+    cfgs = [member.pretrained_cfg for member in members if isinstance(member, FaceModel)]
+    licenses = {str(cfg.get("license") or "unknown") for cfg in cfgs}
     return ExportRecord(
         model=loaded.name,
         label_names=loaded.label_names,
