@@ -1,82 +1,265 @@
 """Reads any image as an upright 8-bit PIL image in mode L or RGB."""
 
-import sys
-import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+import contextlib
+import importlib
+import io
+import math
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from fer_zoo.errors import ImageError
+from fer_zoo.errors import ConfigError, ImageError
+from fer_zoo.image_sources import Encoded, is_encoded, read_bytes
+from fer_zoo.pixels import as_pixels, check_bits, is_tensor, to_eight_bits
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     #: What :func:`read_image` reads.
-    ImageLike = str | Path | Image.Image | NDArray[np.generic] | Tensor
+    ImageLike = Encoded | Image.Image | NDArray[np.generic] | Tensor
 
 #: What shows through transparent pixels: mid-gray is nearest to the mean of the training faces.
 BACKGROUND = (128, 128, 128, 255)
+#: The most pixels that an image may have; larger ones are refused before they fill the memory.
+MAX_PIXELS = 200_000_000
+#: Images of more pixels are read at a lower resolution.
+FULL_PIXELS = 40_000_000
+#: Formats that Pillow registers but cannot show by itself: data, videos, printers' languages.
+_NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+_HEIF = (".heic", ".heics", ".heif", ".heifs", ".hif")
+_VIDEOS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+_REDUCIBLE = ("L", "RGB", "CMYK", "YCbCr")
+_open_lock = threading.Lock()
 
 
-def read_image(source: "ImageLike") -> Image.Image:
-    """Reads an image from wherever it is.
-
-    Files are turned upright by their EXIF orientation; of several frames the first counts.
-    Transparent pixels show mid-gray; embedded colour profiles are ignored. The scale of pixels
-    follows their type: 8 bits as they are; 16 bits from 0..65535 to 0..255; floats from [0, 1] to
-    0..255; other integers must lie in 0..255; booleans are black and white.
+@dataclass(frozen=True)
+class Picture:
+    """An image, perhaps at a lower resolution than where it came from.
 
     Args:
-        source: A path, a PIL image, an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a
-            tensor (H, W), (1, H, W), (3, H, W) or (4, H, W); the fourth channel is alpha.
+        image: The image, upright, in mode L or RGB.
+        size: Width and height in pixels at the full resolution, upright.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Pixels of the full resolution in a pixel of ``image``, across and down."""
+        return self.size[0] / self.image.width, self.size[1] / self.image.height
+
+
+def read_image(
+    source: "ImageLike",
+    *,
+    color: str = "rgb",
+    bits: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Image.Image:
+    """Reads an image from wherever it is.
+
+    Images are turned upright by their EXIF orientation; of several frames the first counts.
+    Transparent pixels show mid-gray; embedded colour profiles are ignored. The scale of pixels
+    follows their type: 8 bits as they are; 16 bits from 0..65535 to 0..255; floats from [0, 1] to
+    0..255; other integers must lie in 0..255; booleans are black and white. What could have another
+    scale is refused: 16-bit pixels of 10, 12 or 14 bits (give ``bits``), floats in 0..255 or
+    -1..1. An image of more than ``FULL_PIXELS`` pixels is read at half the resolution or less.
+
+    Args:
+        source: A path, an http or https URL, a data URI with base64, bytes, an open file, a PIL
+            image, an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a tensor (H, W),
+            (1, H, W), (3, H, W) or (4, H, W); the fourth channel is alpha.
+        color: Order of the channels of arrays and tensors: ``"rgb"``, or ``"bgr"`` as OpenCV has
+            them.
+        bits: How many bits integer pixels of more than 8 bits have, from 8 to 16.
+        max_pixels: The most pixels that a file may have.
 
     Returns:
         An image in mode L or RGB.
 
     Raises:
-        ImageError: If the file is no image, is damaged or is too large to be one, or the pixels
+        ImageError: If the source is no image, is damaged or is too large to be one, or the pixels
             have a shape or a scale that could mean several things.
+        ConfigError: If ``color``, ``bits`` or ``max_pixels`` cannot be meant.
     """
-    if isinstance(source, (str, Path)):
-        return _read_file(Path(source))
+    return read_picture(source, color=color, bits=bits, max_pixels=max_pixels).image
+
+
+def read_picture(
+    source: "ImageLike",
+    *,
+    color: str = "rgb",
+    bits: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Picture:
+    """Reads an image with its size at full resolution; see :func:`read_image`."""
+    check_options(color, bits, max_pixels)
+    if is_encoded(source):
+        return _decode(*read_bytes(source), bits, max_pixels)  # type: ignore[arg-type]
     if isinstance(source, Image.Image):
-        return _eight_bits(source, "the image")
-    if _is_tensor(source):
-        return _from_array(_channels_last(source), "the tensor")
-    if isinstance(source, np.ndarray):
-        return _from_array(source, "the array")
-    raise ImageError(
-        f"cannot read an image from {type(source).__name__}; give a path, PIL image, numpy array "
-        "(H, W) or (H, W, 3), or torch tensor (H, W) or (3, H, W)"
+        image = _upright(source, "the image", bits)
+    elif is_tensor(source) or isinstance(source, np.ndarray):
+        name = "the tensor" if is_tensor(source) else "the array"
+        pixels = as_pixels(source, name, color, bits)
+        image = _eight_bits(Image.fromarray(pixels), name, bits)
+    else:
+        raise ImageError(
+            f"cannot read an image from {type(source).__name__}; give a path, URL, bytes, an open "
+            "file, PIL image, numpy array (H, W) or (H, W, 3), or torch tensor (H, W) or (3, H, W)"
+        )
+    return Picture(image, image.size)
+
+
+def check_options(color: str, bits: int | None, max_pixels: int) -> None:
+    """Refuses options of :func:`read_image` that cannot be meant.
+
+    Raises:
+        ConfigError: If one cannot be meant.
+    """
+    check_bits(bits)
+    if color not in ("rgb", "bgr"):
+        raise ConfigError(f"color is {color!r}; expected 'rgb' or 'bgr'")
+    if type(max_pixels) is not int or max_pixels < 1:
+        raise ConfigError(
+            f"max_pixels is {max_pixels!r} (--max-pixels); it must be a whole number from 1"
+        )
+
+
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Returns the endings of the files that are read, such as ``".jpg"``, in lower case."""
+    _register_heif()
+    known = Image.registered_extensions().items()
+    return frozenset(s for s, form in known if form in Image.OPEN and form not in _NO_PICTURES)
+
+
+def is_image_name(name: str) -> bool:
+    """Says whether a file is named like an image."""
+    return PurePath(name).suffix.lower() in image_suffixes()
+
+
+def describe_left_out(names: Iterable[str]) -> str:
+    """Counts the files that are not named like images, by their endings.
+
+    Args:
+        names: Names of files.
+
+    Returns:
+        Such as ``"3 files that are no images: .pdf 2, .h5 1"``; empty if all are images.
+    """
+    endings = Counter(
+        PurePath(name).suffix.lower() or "no ending" for name in names if not is_image_name(name)
+    )
+    if not endings:
+        return ""
+    counts = ", ".join(f"{ending} {n:,}" for ending, n in endings.most_common())
+    total = endings.total()
+    text = f"{total:,} file{'s' * (total != 1)} that {'are' if total != 1 else 'is'} no image"
+    return f"{text}{'s' * (total != 1)}: {counts}{_way_out(endings)}"
+
+
+def _way_out(endings: Iterable[str]) -> str:
+    hints = [(_HEIF, "HEIC needs pip install 'fer_zoo[heif]'"), (_VIDEOS, "take a video's frames")]
+    found = [hint for kinds, hint in hints if any(ending in kinds for ending in endings)]
+    return "".join(f"; {hint}" for hint in found)
+
+
+@cache
+def _register_heif() -> None:
+    """Lets Pillow read HEIC, and AVIF where it cannot, if pillow-heif is installed."""
+    Image.init()
+    with contextlib.suppress(ImportError):
+        heif = importlib.import_module("pillow_heif")
+        heif.register_heif_opener()
+        if ".avif" not in Image.registered_extensions() and hasattr(heif, "register_avif_opener"):
+            heif.register_avif_opener()
+
+
+def _open(data: bytes) -> Image.Image:
+    """Opens an image of any size: ``max_pixels`` takes the place of Pillow's own bound."""
+    _register_heif()
+    with _open_lock:  # only the header is read
+        bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            # given a name, Pillow 13.0 maps gray TIFFs into memory and garbles rotated ones
+            return Image.open(io.BytesIO(data))
+        finally:
+            Image.MAX_IMAGE_PIXELS = bound
+
+
+def _decode(data: bytes, name: str, bits: int | None, max_pixels: int) -> Picture:
+    try:
+        with _open(data) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise ImageError(
+                    f"{name}: {width}x{height} pixels are more than {max_pixels:,}; shrink it, or "
+                    "raise max_pixels (--max-pixels)"
+                )
+            factor = math.ceil(math.sqrt(width * height / FULL_PIXELS))
+            if factor > 1:  # a JPEG is decoded at a lower resolution, others are shrunk
+                image.draft(None, (width // factor, height // factor))
+            upright = _upright(image, name, bits)
+            turned = (upright.width > upright.height) != (width > height) and width != height
+            return Picture(upright, (height, width) if turned else (width, height))
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        ending = PurePath(name).suffix.lower()
+        heif = data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+        hint = _way_out([_HEIF[0] if heif else ending])
+        raise ImageError(f"{name}: no image that Pillow reads{hint}") from error
+    except Exception as error:  # decoders of damaged files raise nearly anything
+        raise ImageError(f"{name}: damaged image: {error}") from error
+
+
+def _upright(image: Image.Image, name: str, bits: int | None) -> Image.Image:
+    """Returns an opened image with ``FULL_PIXELS`` pixels or fewer, upright, in mode L or RGB."""
+    raw = _raw_modes(image)  # known until the pixels are read
+    deep = ";16" in raw and not image.mode.startswith("I")  # Pillow keeps the upper 8 of 16 bits
+    if deep and bits not in (None, 16):
+        raise ImageError(_deep_colours(name))
+    if image.mode == "I;16" and bits is None and "I;12" in raw:
+        bits = 12
+    image.load()
+    upright = _shrunk(_eight_bits(_shrunk(image), name, bits))
+    if deep and 0 < np.asarray(upright).max() <= 63:
+        raise ImageError(_deep_colours(name))
+    return upright
+
+
+def _shrunk(image: Image.Image) -> Image.Image:
+    """Returns an image with ``FULL_PIXELS`` pixels or fewer, where its mode can be averaged."""
+    factor = math.ceil(math.sqrt(image.width * image.height / FULL_PIXELS))
+    if factor <= 1 or image.mode not in _REDUCIBLE or image.has_transparency_data:
+        return image
+    small = image.reduce(factor)
+    small.info = image.info  # with the orientation
+    return small
+
+
+def _raw_modes(image: Image.Image) -> str:
+    return " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def _deep_colours(name: str) -> str:
+    return (
+        f"{name} has colours of 16 bits of which few are used, and Pillow reads only the upper 8; "
+        "convert it to 8 bits, or read it with OpenCV (cv2.imread(path, cv2.IMREAD_UNCHANGED)) and "
+        "give the array with color='bgr' and its bits"
     )
 
 
-def _read_file(path: Path) -> Image.Image:
-    if not path.is_file():
-        raise ImageError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd metadata does not matter here
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            # given a name, Pillow 13.0 maps gray TIFFs into memory and garbles rotated ones
-            with path.open("rb") as file, Image.open(file) as image:
-                return _eight_bits(image, str(path))
-        except ImageError:
-            raise
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise ImageError(
-                f"{path}: {error}; if it is genuine, shrink it or raise PIL.Image.MAX_IMAGE_PIXELS"
-            ) from error
-        except UnidentifiedImageError as error:
-            raise ImageError(f"{path}: no image that Pillow reads") from error
-        except Exception as error:  # decoders of damaged files raise nearly anything
-            raise ImageError(f"{path}: damaged image: {error}") from error
-
-
-def _eight_bits(image: Image.Image, name: str) -> Image.Image:
+def _eight_bits(image: Image.Image, name: str, bits: int | None) -> Image.Image:
     image = ImageOps.exif_transpose(image)
     if not image.width or not image.height:
         raise ImageError(f"{name} has no pixels")
@@ -86,75 +269,9 @@ def _eight_bits(image: Image.Image, name: str) -> Image.Image:
             if pixels.min() < 0 or pixels.max() > 65535:
                 raise ImageError(f"{name} has 32-bit pixels outside 0..65535; scale them to 8 bits")
             pixels = pixels.astype(np.uint16)
-        return Image.fromarray(_scaled(pixels, name))
+        return Image.fromarray(to_eight_bits(pixels, name, bits))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image)
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
-def _is_tensor(source: object) -> "TypeGuard[Tensor]":
-    torch = sys.modules.get("torch")  # who has a tensor has imported torch
-    return torch is not None and isinstance(source, torch.Tensor)
-
-
-def _channels_last(tensor: "Tensor") -> NDArray[np.generic]:
-    tensor = tensor.detach().cpu()
-    if tensor.is_floating_point():
-        tensor = tensor.float()
-    if tensor.ndim == 3:
-        if tensor.shape[0] not in (1, 3, 4):
-            raise ImageError(
-                f"a tensor of shape {tuple(tensor.shape)} is no image: channels come first in "
-                "torch, (1, H, W) or (3, H, W)"
-            )
-        tensor = tensor.permute(1, 2, 0)
-    array: NDArray[np.generic] = tensor.numpy()
-    return array
-
-
-def _from_array(pixels: NDArray[np.generic], name: str) -> Image.Image:
-    shape = pixels.shape
-    if pixels.ndim == 4:
-        raise ImageError(f"{name} of shape {shape} is a batch; give list(batch)")
-    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and shape[2] not in (1, 3, 4)):
-        raise ImageError(
-            f"{name} of shape {shape} is no image: give (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
-        )
-    if not pixels.size:
-        raise ImageError(f"{name} of shape {shape} has no pixels")
-    if pixels.ndim == 3 and shape[2] == 1:
-        pixels = pixels[:, :, 0]
-    return _eight_bits(Image.fromarray(np.ascontiguousarray(_scaled(pixels, name))), name)
-
-
-def _scaled(pixels: NDArray[Any], name: str) -> NDArray[np.uint8]:
-    """Brings pixels of any type to 0..255, or says why that cannot be told."""
-    kind = pixels.dtype.kind
-    if pixels.dtype == np.uint8:
-        return pixels
-    if kind not in "biuf":
-        raise ImageError(f"{name} has {pixels.dtype} pixels; convert to uint8 (0..255)")
-    low, high = pixels.min(), pixels.max()
-    if kind == "b":
-        return pixels.astype(np.uint8) * np.uint8(255)
-    if kind == "f":
-        if not (low >= 0 and high <= 1):  # also true of nan
-            raise ImageError(
-                f"{name} has float pixels in [{low:.4g}, {high:.4g}], expected [0, 1]; divide by "
-                "255, or undo the normalisation, or convert to uint8"
-            )
-        return np.rint(pixels * 255.0).astype(np.uint8)
-    if kind == "u" and pixels.itemsize == 2:  # of either byte order
-        if 0 < high <= 255:
-            raise ImageError(
-                f"{name} has 16-bit pixels no larger than {high}: almost black, or 8-bit values; "
-                "convert to uint8 if they are, else multiply to fill 0..65535"
-            )
-        return np.rint(pixels / 257.0).astype(np.uint8)
-    if low < 0 or high > 255:
-        raise ImageError(
-            f"{name} has {pixels.dtype} pixels in [{low}, {high}]; convert to uint8 (0..255) or "
-            "uint16 (0..65535)"
-        )
-    return pixels.astype(np.uint8)
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    return image if image.mode == mode else image.convert(mode)

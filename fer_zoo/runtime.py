@@ -11,14 +11,14 @@ import json
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_zoo.errors import ConfigError, MissingDependencyError, WeightsError
-from fer_zoo.inference.base_predictor import BasePredictor, Found
-from fer_zoo.inference.detection import FaceDetector
+from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
+from fer_zoo.inference.detection import Detect, FaceDetector
 from fer_zoo.inference.prediction import Prediction
 from fer_zoo.preprocessing import Preprocessing
 
@@ -92,11 +92,11 @@ class Predictor(BasePredictor[Found]):
         model: An ``.onnx`` file that ``fer-zoo export`` wrote; or a name or folder that was
             exported to its usual place (see :func:`export_path`).
         device: Only ``"cpu"``.
-        batch_size: Faces per pass.
-        detect: Whether images are whole photographs whose faces must be found; or the
-            :class:`fer_zoo.inference.detection.FaceDetector` that finds them.
-        margin: What is added around a box, as a share of its side.
+        detect: Whether images are whole photographs whose faces must be found.
+        detector: What finds them, as of :class:`fer_zoo.Predictor`.
         threads: Of one pass; by default as many as there are cores.
+        **options: ``batch_size``, ``margin``, ``views``, ``color``, ``bits``, ``max_pixels`` and
+            ``workers`` of :class:`fer_zoo.Predictor`.
 
     Attributes:
         record: What the file says of itself.
@@ -113,10 +113,10 @@ class Predictor(BasePredictor[Found]):
         model: str | Path = ...,
         *,
         device: str | None = ...,
-        batch_size: int = ...,
         detect: Literal[False] = ...,
-        margin: float = ...,
+        detector: None = ...,
         threads: int | None = ...,
+        **options: Unpack[Options],
     ) -> None: ...
 
     @overload
@@ -125,10 +125,10 @@ class Predictor(BasePredictor[Found]):
         model: str | Path = ...,
         *,
         device: str | None = ...,
-        batch_size: int = ...,
-        detect: Literal[True] | FaceDetector,
-        margin: float = ...,
+        detect: Detect = ...,
+        detector: str | FaceDetector | None = ...,
         threads: int | None = ...,
+        **options: Unpack[Options],
     ) -> None: ...
 
     def __init__(
@@ -136,25 +136,34 @@ class Predictor(BasePredictor[Found]):
         model: str | Path = "dacl",
         *,
         device: str | None = None,
-        batch_size: int = 64,
-        detect: bool | FaceDetector = False,
-        margin: float = 0.0,
+        detect: Detect = False,
+        detector: str | FaceDetector | None = None,
         threads: int | None = None,
+        **options: Unpack[Options],
     ) -> None:
         if device not in (None, "cpu"):
             raise ConfigError(
-                f"device is {device!r}: the runtime computes on cpu; use fer_zoo.Predictor"
+                f"device is {device!r} (--device): an exported file is computed on cpu; give the "
+                "model's name or folder for another device"
             )
         self.file = Path(model) if is_export(model) else export_path(model)
         if not self.file.is_file():
-            raise WeightsError(f"{self.file}: no such file; write it with fer-zoo export {model}")
-        self._session = open_session(self.file.read_bytes(), self.file, threads)
+            raise WeightsError(f"{self.file}: no such file; write it with fer-zoo export")
+        self._threads, self._content = threads, self.file.read_bytes()
+        self._session = open_session(self._content, self.file, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.record = ExportRecord.from_metadata(metadata, self.file)
         super().__init__(
             self.record.label_names, Preprocessing.from_json(self.record.preprocessing),
-            batch_size=batch_size, detect=detect, margin=margin,
+            detect=detect, detector=detector, **options,
         )  # fmt: skip
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_session": None}  # onnxruntime's cannot be pickled
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._session = open_session(self._content, self.file, self._threads)
 
     def _probabilities(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         if not self.record.raw:

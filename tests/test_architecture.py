@@ -16,7 +16,8 @@ PACKAGE = Path(fer_zoo.__file__).parent
 #: From the ground up: a part may import parts of the lines above its own, and nothing else.
 LEVELS = (
     ("labels", "errors"),
-    ("atomic", "images", "preprocessing", "provenance"),
+    ("atomic", "image_sources", "pixels", "preprocessing", "provenance"),
+    ("images",),
     ("layers", "losses"),
     ("models", "data"),
     ("hub", "inference"),

@@ -1,12 +1,22 @@
 import io
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from fer_zoo.errors import ImageError
-from fer_zoo.images import read_image
+from fer_zoo import images
+from fer_zoo.errors import ConfigError, ImageError
+from fer_zoo.images import (
+    describe_left_out,
+    image_suffixes,
+    is_image_name,
+    read_image,
+    read_picture,
+)
 
 HEIGHT, WIDTH = 20, 30
 # no two corners alike, so that every wrong orientation shows
@@ -177,7 +187,8 @@ def test_arrays_and_tensors():
         (torch.zeros(1, 0, 48), "no pixels"),
         (Image.new("L", (0, 5)), "no pixels"),
         (Image.fromarray(np.full((4, 4), 70000, np.int32)), "32-bit"),
-        (b"bytes", "bytes"),
+        (b"bytes", "no image that Pillow reads"),
+        (3, "int"),
         (None, "NoneType"),
     ],
 )
@@ -221,11 +232,107 @@ def test_flipped_bytes_never_raise_anything_else(tmp_path):
                 assert "a.bin" in str(error)
 
 
-@pytest.mark.parametrize("limit", [599, 299])  # Pillow warns above, and raises above twice that
-def test_decompression_bombs_are_refused(tmp_path, monkeypatch, limit):
+def test_images_of_too_many_pixels_are_refused(tmp_path, monkeypatch):
     path = saved(tmp_path, Image.fromarray(GRAY), "a.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    with pytest.raises(ImageError, match=r"a\.png.*MAX_IMAGE_PIXELS"):
+    with pytest.raises(ImageError, match=r"a\.png: 30x20 pixels .*--max-pixels"):
+        read_image(path, max_pixels=599)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow's own bound does not count
+    assert np.array_equal(np.asarray(read_image(path, max_pixels=600)), GRAY)
+    assert Image.MAX_IMAGE_PIXELS == 100
+    for wrong in (0, -1, 1.5, True):
+        with pytest.raises(ConfigError, match="max_pixels"):
+            read_image(path, max_pixels=wrong)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "palette.png", "alpha.png", "deep.png"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_large_images_are_read_reduced(tmp_path, monkeypatch, name, orientation):
+    coarse = Image.fromarray(GRAY).resize((320, 240), Image.Resampling.BICUBIC)
+    kinds = {"palette": "P", "alpha": "RGBA"}
+    image = coarse.convert(kinds.get(name.split(".")[0], "RGB"))
+    if name == "deep.png":
+        image = Image.fromarray(np.asarray(coarse).astype(np.uint16) * 257)
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = saved(tmp_path, image, name, exif=exif)
+    whole = read_picture(path)
+    monkeypatch.setattr(images, "FULL_PIXELS", 80 * 60)
+    small = read_picture(path)
+    assert small.size == whole.size == whole.image.size
+    assert whole.scale == (1, 1) and small.scale == (4, 4)
+    expected = np.asarray(whole.image.convert("L").resize(small.image.size, Image.Resampling.BOX))
+    found = np.asarray(small.image.convert("L"))
+    assert np.abs(found.astype(int) - expected).max() <= 12
+
+
+def test_twelve_bit_files_are_refused_or_read(tmp_path):
+    twelve = np.rint(GRAY / GRAY.max() * 4095).astype(np.uint16)
+    expected = np.rint(twelve / 4095 * 255)
+    path = saved(tmp_path, Image.fromarray(twelve), "a.png")
+    with pytest.raises(ImageError, match=r"a\.png .*12-bit.*--bits 12"):
         read_image(path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600)
-    assert np.array_equal(pixels(path), GRAY)
+    assert np.array_equal(np.asarray(read_image(path, bits=12)), expected)
+
+
+def png_with_deep_colours(pixels):
+    """A PNG of 16 bits per channel, which Pillow cannot write."""
+
+    def chunk(kind, body):
+        check = zlib.crc32(kind + body)
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
+
+    height, width, _ = pixels.shape
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = [chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_deep_colours_of_few_bits_are_refused():
+    deep = RGB.astype(np.uint16) * 257
+    assert np.array_equal(np.asarray(read_image(png_with_deep_colours(deep))), RGB)
+    for shift in (4, 6):
+        data = png_with_deep_colours(deep >> shift)
+        for source in (data, Image.open(io.BytesIO(data))):
+            with pytest.raises(ImageError, match="OpenCV"):
+                read_image(source)
+        with pytest.raises(ImageError, match="OpenCV"):
+            read_image(data, bits=12)
+
+
+def test_suffixes_are_those_that_pillow_reads():
+    found = image_suffixes()
+    assert {".jpg", ".jfif", ".png", ".webp", ".tif", ".bmp", ".gif", ".jp2"} <= found
+    assert not {".pdf", ".h5", ".mpg", ".eps", ".mp4", ""} & found
+    assert is_image_name("a/b.JFIF") and not is_image_name("a.jpg/b")
+
+
+def test_what_is_left_out_is_counted_by_suffix():
+    assert describe_left_out(["a.png", "b.JPG"]) == ""
+    assert describe_left_out(["a.png", "b.h5"]) == "1 file that is no image: .h5 1"
+    text = describe_left_out(["a.pdf", "b.h5", "c.PDF", "README", "d.mp4"])
+    assert text.startswith("5 files that are no images: .pdf 2, .h5 1, ") and "frames" in text
+
+
+def test_heic_without_its_extra_is_explained(monkeypatch):
+    monkeypatch.setattr(images, "image_suffixes", lambda: frozenset({".png"}))
+    assert "fer_zoo[heif]" in describe_left_out(["a.HEIC"])
+    heic = b"\0\0\0\x18ftypheic" + bytes(40)
+    with pytest.raises(ImageError, match=r"no image that Pillow reads.*fer_zoo\[heif\]"):
+        images._decode(heic, "a.jpg", None, 100)
+
+
+def test_heic_is_read_with_its_extra(tmp_path):
+    pytest.importorskip("pillow_heif", reason="the extra heif is not installed")
+    assert {".heic", ".heif"} <= image_suffixes()
+    path = saved(tmp_path, Image.fromarray(RGB).resize((64, 64)), "a.heic")
+    assert np.asarray(read_image(path)).shape == (64, 64, 3)
+
+
+def test_reading_from_threads_leaves_pillows_bound_alone(tmp_path):
+    before = Image.MAX_IMAGE_PIXELS
+    data = [saved(tmp_path, Image.fromarray(GRAY), f"{i}.png").read_bytes() for i in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(read_image, data * 20))
+    assert all(np.array_equal(np.asarray(image), GRAY) for image in found)
+    assert Image.MAX_IMAGE_PIXELS == before

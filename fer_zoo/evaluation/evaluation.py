@@ -24,7 +24,8 @@ from fer_zoo.evaluation.report import (
     heading,
     summary_table,
 )
-from fer_zoo.inference.logits import ModelLike, load_model, mirror, predict_logits
+from fer_zoo.inference.logits import ModelLike, load_model, logits_of_views
+from fer_zoo.inference.views import VIEWS, check_views
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.provenance import stamp
 
@@ -43,6 +44,7 @@ class Evaluation:
         probabilities: Distribution per face from a single view, (N, C).
         metrics: Figures of ``classification_metrics`` from a single view.
         metrics_flip: The same from two views, the second one mirrored; None if not asked for.
+        metrics_views: The same from 20 views; None if not asked for.
         intervals: 95 % intervals of ``metrics``, see ``bootstrap.metric_intervals``.
         leak_free: ``metrics`` and ``intervals`` without the faces that are blank or stand in
             several splits; None if there are none of these.
@@ -63,6 +65,7 @@ class Evaluation:
     probabilities: NDArray[np.float32]
     metrics: Figures
     metrics_flip: Figures | None
+    metrics_views: Figures | None
     intervals: Figures
     leak_free: Figures | None
     calibrated: dict[str, float] | None
@@ -80,7 +83,7 @@ class Evaluation:
         """Returns everything as text for people."""
         parts = [
             heading(f"{self.model} on {self.split}, {self.source}", self.note),
-            summary_table(self.metrics, self.metrics_flip, self.intervals),
+            summary_table(self.metrics, self.metrics_flip, self.metrics_views, self.intervals),
             checks_text(self.metrics, self.leak_free, self.calibrated, self.ferplus),
             class_table(self.metrics, self.intervals["recall"]),
             confusion_table(self.metrics["confusion"], self.label_names),
@@ -105,6 +108,7 @@ class Evaluation:
             "label_names": self.label_names,
             "metrics": self.metrics,
             "metrics_flip": self.metrics_flip,
+            "metrics_views": self.metrics_views,
             "intervals": self.intervals,
             "leak_free": self.leak_free,
             "calibrated": self.calibrated,
@@ -120,6 +124,7 @@ def evaluate(
     split: str = "val",
     *,
     flip: bool = False,
+    views: int = 1,
     batch_size: int = 256,
     device: str | torch.device | None = None,
 ) -> Evaluation:
@@ -136,6 +141,8 @@ def evaluate(
             the names of the model's.
         split: ``"train"``, ``"val"`` (PublicTest) or ``"test"`` (PrivateTest).
         flip: Adds the figures of two views, the faces and their mirror images.
+        views: 2 is the same as ``flip``; 20 adds the figures of 20 views too, see
+            :func:`fer_zoo.inference.views.view_functions`.
         batch_size: Faces per forward pass.
         device: Where to compute; CUDA where there is one.
 
@@ -148,6 +155,7 @@ def evaluate(
     Example:
         >>> evaluate("dacl", "data").metrics["accuracy"]  # doctest: +SKIP
     """
+    check_views(views)
     start = time.monotonic()
     loaded = load_model(model, device)
     names = loaded.label_names
@@ -155,13 +163,13 @@ def evaluate(
     if not len(faces):
         raise DataError(f"there are no faces to evaluate in {faces.source or 'the data set'}")
     targets = targets_in_order(faces, names)
-    logits = predict_logits(loaded, faces.images, batch_size=batch_size)
+    seen = logits_of_views(loaded, faces.images, max(views, 1 + flip), batch_size=batch_size)
+    logits = seen[0]
     probabilities = logits.softmax(dim=1).numpy()
-    flipped = None
-    if flip:
-        mirrored = predict_logits(loaded, faces.images, batch_size=batch_size, transform=mirror)
-        both = log_mean_probability([logits, mirrored]).exp().numpy()
-        flipped = classification_metrics(both, targets, names)
+    averaged: dict[int, Figures] = {}
+    for count in (n for n in VIEWS if 1 < n <= len(seen)):  # the mirror image comes second
+        mean = log_mean_probability(list(seen[:count])).exp().numpy()
+        averaged[count] = classification_metrics(mean, targets, names)
     groups = duplicate_groups(faces.images)
     calibrated, calibration = calibrate(logits, targets, groups)
     votes = faces.votes
@@ -174,7 +182,8 @@ def evaluate(
         targets=targets,
         probabilities=probabilities,
         metrics=classification_metrics(probabilities, targets, names),
-        metrics_flip=flipped,
+        metrics_flip=averaged.get(2),
+        metrics_views=averaged.get(20),
         intervals=metric_intervals(probabilities, targets, groups, names),
         leak_free=leak_free(faces.images, probabilities, targets, groups, names),
         calibrated=calibration,

@@ -29,22 +29,26 @@ def heading(line: str, note: str) -> str:
     return f"{line}\n({note})" if note else line
 
 
-def summary_table(metrics: Figures, flipped: Figures | None, intervals: Figures) -> str:
+def summary_table(
+    metrics: Figures, flipped: Figures | None, views: Figures | None, intervals: Figures
+) -> str:
     """Returns the overall figures.
 
     Args:
         metrics: Figures of ``classification_metrics`` from a single view.
-        flipped: The same from two views, shown in a last column; None leaves it out.
+        flipped: The same from two views, shown in a column of its own; None leaves it out.
+        views: The same from 20 views.
         intervals: 95 % intervals of ``metrics``.
     """
+    given = {"with mirror": flipped, "20 views": views}
+    more = {head: figures for head, figures in given.items() if figures is not None}
     rows: list[list[object]] = [["faces", metrics["n"]]]
     for key, text in {**_SHARES, **_NUMBERS}.items():
         show = _percent if key in _SHARES else _number
         interval = _range(intervals[key], show) if key in intervals else ""
         rows.append([text, show(metrics[key]), interval])
-        if flipped is not None:
-            rows[-1].append(show(flipped[key]))
-    heads = ["", "1 view", "95 % interval", *(["with mirror"] if flipped is not None else [])]
+        rows[-1] += [show(figures[key]) for figures in more.values()]
+    heads = ["", "1 view", "95 % interval", *more]
     return text_table(heads, rows)
 
 

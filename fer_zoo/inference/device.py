@@ -20,7 +20,7 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
     try:
         place = torch.device(device)
         torch.empty(0, device=place)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"no device {str(device)!r} here ({reason}); try cpu") from error
     return place

@@ -7,13 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from fer_zoo.data.lazy import Images
 from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
+from fer_zoo.inference.views import view_functions
 from fer_zoo.models import Ensemble, FaceModel, create_model
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.models.weights import Sha256, weights_sha256
@@ -94,11 +97,6 @@ def unchanged(faces: Tensor, *, first: int = 0) -> Tensor:
     return faces
 
 
-def mirror(faces: Tensor, *, first: int = 0) -> Tensor:
-    """Returns the mirror images of faces (n, H, W)."""
-    return faces.flip(-1)
-
-
 def predict_logits(
     model: ModelLike,
     images: Images,
@@ -106,6 +104,7 @@ def predict_logits(
     batch_size: int = 256,
     device: str | torch.device | None = None,
     flip: bool = False,
+    views: int = 1,
     transform: Transform = unchanged,
 ) -> Tensor:
     """Computes the logits of many faces; a module stays on its device and in its mode.
@@ -115,29 +114,64 @@ def predict_logits(
         images: uint8 faces (N, H, W), in memory or read batch by batch.
         batch_size: Faces per forward pass; it does not change the result beyond rounding.
         device: As of :func:`load_model`.
-        flip: Also looks at the mirrored faces, and returns the log of the mean probability.
-        transform: Applied to each batch, with the index of its first face.
+        flip: The same as two views.
+        views: 1; or 2 or 20 (:func:`fer_zoo.inference.views.view_functions`), of which the log of
+            the mean probability is returned.
+        transform: Applied to each batch, with the index of its first face, before the views.
 
     Returns:
         float32 (N, num_classes) on the CPU.
 
     Raises:
-        ConfigError: If ``batch_size`` is below 1.
+        ConfigError: If ``batch_size`` is below 1, or there is no such number of views.
+    """
+    views = max(views, 2) if flip else views
+    found = logits_of_views(
+        model, images, views, batch_size=batch_size, device=device, transform=transform
+    )
+    return found[0] if views == 1 else log_mean_probability(list(found))
+
+
+def logits_of_views(
+    model: ModelLike,
+    images: Images,
+    views: int,
+    *,
+    batch_size: int = 256,
+    device: str | torch.device | None = None,
+    transform: Transform = unchanged,
+) -> Tensor:
+    """Computes the logits of each view of many faces.
+
+    Args:
+        model: As of :func:`load_model`.
+        images: As of :func:`predict_logits`, and so are the other arguments.
+        views: How many V.
+        batch_size: Faces per forward pass.
+        device: Where to compute.
+        transform: Applied before the views.
+
+    Returns:
+        float32 (V, N, num_classes) on the CPU.
+
+    Raises:
+        ConfigError: If ``batch_size`` is below 1, or there is no such number of views.
     """
     if batch_size < 1:
-        raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more")
-    loaded = load_model(model, device)
-    if flip:
-        views = [transform, lambda faces, *, first: mirror(transform(faces, first=first))]
-        return log_mean_probability(
-            [predict_logits(loaded, images, batch_size=batch_size, transform=v) for v in views]
-        )
-    parts = [torch.empty(0, len(loaded.label_names))]
+        raise ConfigError(f"batch_size is {batch_size} (--batch-size); it must be 1 or more")
+    loaded, functions = load_model(model, device), view_functions(views)
+    parts = [torch.empty(views, 0, len(loaded.label_names))]
     with _in_eval_mode(loaded.module, loaded.device) as forward:
         for first in range(0, len(images), batch_size):
-            batch = transform(images[first : first + batch_size], first=first).to(loaded.device)
-            parts.append(forward(loaded.preprocessing.tensor(batch)).float().cpu())
-    return torch.cat(parts)
+            batch = transform(images[first : first + batch_size], first=first)
+            seen = [batch if views == 1 else _view(batch, function) for function in functions]
+            inputs = [loaded.preprocessing.tensor(view.to(loaded.device)) for view in seen]
+            parts.append(torch.stack([forward(x).float().cpu() for x in inputs]))
+    return torch.cat(parts, dim=1)
+
+
+def _view(faces: Tensor, function: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Tensor:
+    return torch.from_numpy(function(faces.cpu().numpy()))
 
 
 @contextmanager

@@ -14,7 +14,8 @@ class Prediction:
         probability: Its probability.
         probabilities: Every label's probability, in the model's order.
         box: Corners x0, y0, x1, y1 of the face in pixels; None if the image was taken whole.
-        path: The image's file; None if it did not come from one.
+        path: The image's file or URL; None if it did not come from one.
+        warning: Why the image may be no cropped face, where no face was looked for; else None.
     """
 
     label: str
@@ -22,6 +23,7 @@ class Prediction:
     probabilities: dict[str, float]
     box: Box | None = None
     path: str | None = None
+    warning: str | None = None
 
     def top(self, n: int) -> list[tuple[str, float]]:
         """Returns the n likeliest labels with their probabilities."""

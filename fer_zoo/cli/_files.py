@@ -1,0 +1,142 @@
+"""Which files the arguments of a command stand for, and their bytes where these come only once."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_zoo.errors import ImageError
+
+#: The argument that stands for standard input.
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """What arguments stand for.
+
+    Args:
+        paths: Files and URLs, each once, in order.
+        missing: Arguments that stand for nothing.
+        left_out: How many files of folders are no images, in words; empty if all are.
+    """
+
+    paths: list[str]
+    missing: list[str]
+    left_out: str = ""
+
+
+def find_images(patterns: Iterable[str]) -> FoundFiles:
+    """Finds the files that arguments stand for.
+
+    Args:
+        patterns: Files, URLs, ``-``, globs (``**`` goes into folders), or folders; of a folder,
+            the files below it that are named like images and not hidden.
+
+    Raises:
+        ImageError: If an argument is empty.
+    """
+    from glob import glob
+
+    from fer_zoo.images import describe_left_out, is_image_name
+
+    found: dict[str, None] = {}  # a set in order
+    missing, others = [], set()
+    for pattern in patterns:
+        if not pattern:
+            raise ImageError("an argument is empty; give files, quoted globs or folders of images")
+        path = Path(pattern).expanduser()
+        if pattern == STDIN or "://" in pattern or pattern.startswith("data:"):
+            files = [pattern]
+        elif _is_folder(path):
+            below = _below(path)
+            files = [name for name in below if is_image_name(name)]
+            others |= {name for name in below if not is_image_name(name)}
+        elif _exists(path):
+            files = [pattern]
+        else:
+            matches = sorted(glob(str(path), recursive=True))
+            files = [match for match in matches if not Path(match).is_dir()]
+        if not files:
+            missing.append(pattern)
+        found.update(dict.fromkeys(files))
+    return FoundFiles(list(found), missing, describe_left_out(others - set(found)))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # no name that a file could have
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _below(folder: Path) -> list[str]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.is_file():
+            found.append(str(path))
+    return found
+
+
+def shard(paths: Iterable[str], part: int, parts: int) -> list[str]:
+    """Returns one of several parts of files; each file is in one of them.
+
+    The name decides, so that the part of a file stays when other files come and go.
+
+    Args:
+        paths: Names of files.
+        part: Which part, from 1.
+        parts: How many there are.
+    """
+
+    def part_of(path: str) -> int:
+        digest = hashlib.sha256(os.fsencode(path)).digest()
+        return int.from_bytes(digest[:8], "big") % parts + 1
+
+    return [path for path in paths if part_of(path) == part]
+
+
+class Contents:
+    """Bytes of what can be read only once or from afar: standard input, pipes and URLs.
+
+    Args:
+        keep: Whether they are wanted again, by :meth:`read`.
+    """
+
+    def __init__(self, keep: bool) -> None:
+        self.keep = keep
+        self._kept: dict[str, bytes] = {}
+
+    def of(self, paths: Iterable[str]) -> Iterator[str | bytes]:
+        """Yields files as they are, and the bytes of everything else."""
+        from fer_zoo.image_sources import read_bytes
+
+        for path in paths:
+            local = "://" not in path and path != STDIN
+            if local and (path.startswith("data:") or Path(path).expanduser().is_file()):
+                yield path
+            elif path != STDIN and not (self.keep or local):
+                yield path  # a URL is fetched by the thread that reads it
+            else:
+                try:
+                    content = sys.stdin.buffer.read() if path == STDIN else read_bytes(path)[0]
+                except ImageError:
+                    yield path  # whoever reads it reports it
+                    continue
+                if self.keep:
+                    self._kept[path] = content
+                yield content
+
+    def read(self, path: str) -> str | bytes:
+        """Returns what to read a path from again, once."""
+        return self._kept.pop(path, path)

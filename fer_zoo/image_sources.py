@@ -1,0 +1,169 @@
+"""Where an image comes from: the bytes of files, streams, URLs and base64 text."""
+
+import base64
+import binascii
+import os
+import re
+import time
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote_to_bytes
+
+from fer_zoo.errors import ImageError
+
+#: Seconds that a URL may take, and the most bytes that it may send.
+URL_SECONDS, URL_BYTES = 20.0, 64 * 2**20
+#: The largest file that is read.
+MAX_BYTES = 2**30
+
+
+class Readable(Protocol):
+    """A file that was opened for reading bytes, or an ``io.BytesIO``."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Returns its bytes."""
+        ...
+
+
+#: Sources of an encoded image (PNG, JPEG ...).
+Encoded = str | os.PathLike[str] | bytes | bytearray | memoryview | Readable
+
+
+def is_encoded(source: object) -> bool:
+    """Says whether something is a source of bytes, and no pixels."""
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview)
+    return isinstance(source, kinds) or callable(getattr(source, "read", None))
+
+
+def name_of(source: object) -> str | None:
+    """Returns the path or URL of a source, None where it has neither."""
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fsdecode(source)
+        return None if name.startswith("data:") else name
+    return None
+
+
+def read_bytes(source: Encoded) -> tuple[bytes, str]:
+    """Reads the bytes of an image.
+
+    Args:
+        source: A path (``~`` is the home folder), an http or https URL, a data URI with base64,
+            the bytes themselves, or a file that was opened for reading bytes.
+
+    Returns:
+        The bytes, and what to call the source in a message.
+
+    Raises:
+        ImageError: If there is nothing to read.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data, name = bytes(source), "the bytes"
+    elif isinstance(source, (str, os.PathLike)):
+        text = os.fsdecode(source)
+        data, name = _from_text(text), _shortened(text)
+    else:
+        data, name = _from_stream(source)
+    if not data:
+        raise ImageError(f"{name}: no image: it is empty")
+    return data, name
+
+
+def _from_text(text: str) -> bytes:
+    if text.startswith("data:"):
+        return _from_data_uri(text)
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
+    if scheme is None:
+        return _from_path(text)
+    if scheme[1].lower() in ("http", "https"):
+        return _from_url(text)
+    if scheme[1].lower() == "file":
+        return _from_path(os.fsdecode(unquote_to_bytes(text[len("file://") :])))
+    raise ImageError(f"{_shortened(text)}: only http and https are read; download it first")
+
+
+def _from_data_uri(text: str) -> bytes:
+    head, comma, body = text.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise ImageError("the data URI has no base64: expected data:image/png;base64,...")
+    try:
+        compact = re.sub(r"\s", "", body).translate(str.maketrans("-_", "+/"))
+        return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ImageError(f"the data URI has damaged base64 ({error}); encode it again") from error
+
+
+def _from_path(text: str) -> bytes:
+    name = _shortened(text)
+    try:
+        path = Path(text).expanduser()
+        if not text or not path.exists():
+            raise ImageError(f"{name}: no such file{_other_meaning(text)}")
+        if path.is_dir():
+            raise ImageError(f"{name}: a folder; give its files")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError, RuntimeError) as error:  # no name of a file, or unreadable
+        if isinstance(error, ImageError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{name}: cannot be read: {reason}{_other_meaning(text)}") from error
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{name}: a file of more than {MAX_BYTES:,} bytes is not read")
+    return data
+
+
+def _other_meaning(text: str) -> str:
+    """Says what a text may be that is no path."""
+    if not text:
+        return ": the name is empty"
+    if len(text.split()) > 100:
+        return "; for pixels in a text give numpy.array(text.split(), 'uint8').reshape(48, 48)"
+    if len(text) > 200 and re.fullmatch(r"[\w+/=\s-]+", text):
+        return "; for base64 give 'data:image/png;base64,' + text, or base64.b64decode(text)"
+    return ""
+
+
+def _from_stream(source: Readable) -> tuple[bytes, str]:
+    name = getattr(source, "name", None)
+    name = _shortened(name) if isinstance(name, str) else f"the {type(source).__name__}"
+    try:
+        data = source.read()
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{name}: cannot be read: {error}") from error
+    if not isinstance(data, bytes):
+        raise ImageError(f"{name} gives {type(data).__name__}; open it with mode 'rb'")
+    if not data:
+        raise ImageError(f"{name}: no bytes are left to read; call seek(0) first")
+    return data, name
+
+
+def _from_url(url: str) -> bytes:
+    from http.client import HTTPException
+    from urllib.request import Request, urlopen
+
+    name, until = _shortened(url), time.monotonic() + URL_SECONDS
+    try:
+        request = Request(url, headers={"User-Agent": "fer_zoo"})
+        with urlopen(request, timeout=URL_SECONDS) as answer:
+            parts, size = [], 0
+            while part := answer.read1(2**16):
+                size += len(part)
+                parts.append(part)
+                if size > URL_BYTES:
+                    raise ImageError(f"{name}: more than {URL_BYTES:,} bytes; download it first")
+                if time.monotonic() > until:
+                    raise TimeoutError(f"not complete after {URL_SECONDS:g} s")
+            return b"".join(parts)
+    except ImageError:
+        raise
+    except (OSError, HTTPException, ValueError) as error:
+        raise ImageError(
+            f"{name}: cannot be fetched ({error}); check the address and the network, or download "
+            "the file and give its path"
+        ) from error
+
+
+def _shortened(text: str) -> str:
+    """Cuts a long text, so that a message stays readable."""
+    text = text.replace("\n", " ")
+    return text if len(text) <= 300 else f"{text[:60]}... ({len(text):,} characters)"

@@ -1,0 +1,50 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fer_zoo.cli._files import find_images, shard
+from fer_zoo.errors import ImageError
+
+
+def test_finding_images(album, monkeypatch):
+    found = find_images([str(album)])
+    names = [str(Path(path).relative_to(album)) for path in found.paths]
+    assert names == ["a.png", "b.JPG", "d[1].png", "deep/a.png", "deep/bad.png", "deep/er/c.bmp"]
+    assert found.missing == [] and found.left_out == "1 file that is no image: .txt 1"
+    pngs = sorted(path for path in found.paths if path.endswith("png"))
+    assert find_images([f"{album}/**/*.png"]).paths == pngs
+    assert find_images([f"{album}/d[1].png"]).paths == [f"{album}/d[1].png"]
+    twice = find_images([f"{album}/a.png", str(album), f"{album}/nix*.png"])
+    assert sorted(twice.paths) == sorted(found.paths)
+    assert twice.missing == [f"{album}/nix*.png"]
+    by_name = find_images([f"{album}/notes.txt", str(album)])
+    assert f"{album}/notes.txt" in by_name.paths and by_name.left_out == ""
+    monkeypatch.setenv("HOME", str(album))
+    assert find_images(["~/a.png"]).paths == ["~/a.png"]
+    assert find_images(["~/*.bmp", "~/deep/er/*"]).paths == [f"{album}/deep/er/c.bmp"]
+
+
+def test_what_is_no_file_is_kept_as_it_is():
+    arguments = ["-", "https://example.org/a.png", "data:image/png;base64,AA=="]
+    assert find_images(arguments).paths == arguments
+    assert find_images(["x" * 5000, "a\0b"]).missing == ["x" * 5000, "a\0b"]
+    with pytest.raises(ImageError, match="empty"):
+        find_images(["a.png", ""])
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True), st.integers(1, 9))
+def test_parts_are_disjoint_complete_and_stable(paths, parts):
+    found = [shard(paths, part, parts) for part in range(1, parts + 1)]
+    assert sorted(path for part in found for path in part) == sorted(paths)
+    half = paths[: len(paths) // 2]
+    for part, before in enumerate(found, 1):
+        assert shard(half, part, parts) == [path for path in before if path in half]
+
+
+def test_parts_are_about_equal():
+    sizes = [len(shard([f"faces/{i}.png" for i in range(8000)], k, 8)) for k in range(1, 9)]
+    assert min(sizes) > 900 and max(sizes) < 1100
+    assert shard([os.fsdecode(b"\xff\xe9.png")], 1, 1)  # names need not be text

@@ -1,0 +1,158 @@
+import base64
+import io
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fer_zoo import image_sources
+from fer_zoo.errors import FerZooError, ImageError
+from fer_zoo.images import read_image
+
+FACE = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
+
+
+def encoded(form="PNG", **options):
+    buffer = io.BytesIO()
+    Image.fromarray(FACE).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+PNG = encoded()
+URI = "data:image/png;base64," + base64.b64encode(PNG).decode()
+
+
+def test_every_source_gives_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "face.png"
+    path.write_bytes(PNG)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    wrapped = URI[:80] + "\n" + URI[80:]
+    url_safe = "data:;base64," + base64.urlsafe_b64encode(PNG).decode().rstrip("=")
+    with path.open("rb") as file:
+        sources = [
+            path, str(path), "~/face.png", path.as_uri(), PNG, bytearray(PNG), memoryview(PNG),
+            io.BytesIO(PNG), file, URI, wrapped, url_safe,
+        ]  # fmt: skip
+        for source in sources:
+            assert np.array_equal(np.asarray(read_image(source)), FACE), source
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("", "the name is empty"),
+        (b"", "it is empty"),
+        (io.BytesIO(), "seek"),
+        (io.StringIO("text"), "'rb'"),
+        ("data:image/png,abc", "expected data:image/png;base64"),
+        ("data:image/png;base64,a!b", "damaged base64"),
+        ("ftp://host/face.png", "only http and https"),
+        ("s3://bucket/face.png", "download it first"),
+        (base64.b64encode(bytes(9000)).decode(), r"characters\).*data:image/png;base64"),
+        (base64.b64encode(bytes(range(256)) * 9).decode(), "b64decode"),
+        (" ".join(["128"] * 2304), "reshape"),
+        ("a\0b", "no such file|cannot be read"),
+        ("x" * 300, "cannot be read|no such file"),
+        ("~nobody-here/face.png", "cannot be read"),
+    ],
+)
+def test_what_is_no_source_is_refused_with_a_way_out(source, message):
+    with pytest.raises(ImageError, match=message) as error:
+        read_image(source)
+    assert len(str(error.value)) < 500
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=400) | st.binary(max_size=400))
+def test_any_text_or_bytes_is_an_image_error(source):
+    if isinstance(source, str) and Path(source or "x").exists():
+        return
+    with pytest.raises(FerZooError):
+        read_image(source)
+
+
+@contextmanager
+def serving(answer):
+    """A web server on this machine; ``answer`` writes to the handler."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            answer(self)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/face.png"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def send(handler, body, code=200, **headers):
+    handler.send_response(code)
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def test_urls():
+    with serving(lambda handler: send(handler, PNG)) as url:
+        assert np.array_equal(np.asarray(read_image(url)), FACE)
+    with pytest.raises(ImageError, match=r"cannot be fetched .*download the file"):
+        read_image(url)  # nobody serves it any more
+
+
+def test_urls_that_fail_are_explained(monkeypatch):
+    with (
+        serving(lambda handler: send(handler, b"", 404)) as url,
+        pytest.raises(ImageError, match="404"),
+    ):
+        read_image(url)
+    local = Path(__file__).as_uri()
+    with (
+        serving(lambda handler: send(handler, b"", 302, Location=local)) as url,
+        pytest.raises(ImageError, match="cannot be fetched"),
+    ):
+        read_image(url)
+    monkeypatch.setattr(image_sources, "URL_BYTES", 100)
+    with (
+        serving(lambda handler: send(handler, PNG)) as url,
+        pytest.raises(ImageError, match="more than 100 bytes"),
+    ):
+        read_image(url)
+
+
+def test_a_url_that_never_ends_is_given_up(monkeypatch):
+    monkeypatch.setattr(image_sources, "URL_SECONDS", 0.2)
+    done = threading.Event()
+
+    def trickle(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        while not done.wait(0.02):
+            try:
+                handler.wfile.write(b"x")
+            except OSError:
+                return
+
+    with serving(trickle) as url, pytest.raises(ImageError, match=r"not complete after 0\.2 s"):
+        read_image(url)
+    done.set()
+
+
+def test_huge_files_are_not_read(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(PNG)
+    monkeypatch.setattr(image_sources, "MAX_BYTES", 50)
+    with pytest.raises(ImageError, match="more than 50 bytes"):
+        read_image(tmp_path / "a.png")

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fer_zoo.errors import ConfigError, ImageError
+from fer_zoo.images import read_image
+from fer_zoo.pixels import split_batch
+
+SIDES = st.integers(5, 9)
+sides = st.tuples(SIDES, SIDES)
+
+
+def gray(height, width, seed=0):
+    """Pixels that use the whole range, as a face does."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    pixels.flat[:2] = 0, 255
+    return pixels
+
+
+def forms_of(pixels):
+    """The same pixels in every scale that is read or refused, with the reference."""
+    wide = pixels.astype(np.float64)
+    yield pixels.astype(np.int64)
+    yield pixels.astype(np.uint16) * 257
+    yield (pixels.astype(np.uint16) * 257).astype(">u2")
+    for bits in (10, 12, 14):
+        yield np.rint(wide / 255 * (2**bits - 1)).astype(np.uint16)
+        yield np.rint(wide / 255 * (2**bits - 1)).astype(np.int32)
+        yield wide / 255 * (2**bits - 1) / 65535
+    for dtype in (np.float16, np.float32, np.float64):
+        yield (wide / 255).astype(dtype)
+        yield wide.astype(dtype)
+        yield (wide / 127.5 - 1).astype(dtype)
+        yield ((wide / 255 - 0.5077) / 0.255).astype(dtype)
+        yield (wide / 255 / 255).astype(dtype)
+    yield pixels.astype(np.int8)
+    yield (wide / 255).astype(np.int64)
+
+
+@settings(max_examples=20, deadline=None)
+@given(sides, st.integers(0, 2**31), st.booleans())
+def test_every_scale_is_right_or_refused(size, seed, as_tensor):
+    pixels = gray(*size, seed)
+    read = 0
+    for form in forms_of(pixels):
+        if as_tensor and form.dtype.kind != "f" and form.dtype.itemsize == 2:
+            continue  # torch takes no big-endian numbers
+        try:
+            found = read_image(torch.from_numpy(form) if as_tensor else form)
+        except ImageError as error:
+            assert "to" in str(error)  # there is a way out
+            continue
+        read += 1
+        assert np.abs(np.asarray(found).astype(int) - pixels).max() <= 1, form.dtype
+    assert read >= 4
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.int64])
+def test_bits_that_are_said_are_read(bits, dtype):
+    pixels = gray(8, 9)
+    frame = np.rint(pixels / 255 * (2**bits - 1)).astype(dtype)
+    assert np.array_equal(np.asarray(read_image(frame, bits=bits)), pixels)
+    colour = np.dstack([frame, frame // 2, frame])
+    assert np.abs(np.asarray(read_image(colour, bits=bits))[:, :, 0] - pixels.astype(int)).max() < 2
+    with pytest.raises(ImageError, match=rf"bits end at {2 ** (bits - 1) - 1}"):
+        read_image(frame, bits=bits - 1)
+    with pytest.raises(ImageError, match="bits"):
+        read_image(frame)
+    left_aligned = frame.astype(np.uint16) << (16 - bits)  # what the message advises
+    assert np.abs(np.asarray(read_image(left_aligned)).astype(int) - pixels).max() <= 1
+    dark = read_image(frame.astype(np.uint16), bits=16)
+    assert np.asarray(dark).max() <= 64
+
+
+@pytest.mark.parametrize("bits", [0, 7, 17, 12.0, True, "12"])
+def test_bits_that_cannot_be_meant(bits):
+    with pytest.raises(ConfigError, match="bits is"):
+        read_image(gray(5, 5), bits=bits)
+
+
+def test_blue_first():
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 7, 4), dtype=np.uint8)
+    pixels[..., 3] = 255
+    rgb = np.asarray(read_image(pixels[..., :3]))
+    assert np.array_equal(rgb, pixels[..., :3])
+    for frame in (pixels[..., [2, 1, 0]], pixels[..., [2, 1, 0, 3]]):
+        assert np.array_equal(np.asarray(read_image(frame, color="bgr")), rgb)
+        tensor = torch.from_numpy(frame.copy()).permute(2, 0, 1)
+        assert np.array_equal(np.asarray(read_image(tensor, color="bgr")), rgb)
+    assert np.array_equal(np.asarray(read_image(pixels[..., 0], color="bgr")), pixels[..., 0])
+    with pytest.raises(ConfigError, match="'rgb' or 'bgr'"):
+        read_image(pixels, color="BGR")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 12), st.sampled_from([0, 1, 3, 4]), sides, st.booleans(), st.booleans())
+def test_batches_are_split_or_refused(n, channels, size, first, as_tensor):
+    shape = (n, *size) if not channels else (n, channels, *size) if first else (n, *size, channels)
+    batch = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    given_batch = torch.from_numpy(batch) if as_tensor else batch
+    try:
+        found = split_batch(given_batch)
+    except ImageError as error:
+        assert not channels and n in (3, 4)  # it could be one colour picture
+        assert "list(x)" in str(error)
+        return
+    if found is None:  # one gray face, channels first, as torch has them
+        assert as_tensor and not channels and n == 1
+        return
+    assert len(found) == n
+    for image, face in zip(found, batch, strict=True):
+        last = np.moveaxis(face, 0, 2) if channels and first else face
+        assert np.array_equal(image, last)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([(), (3,), (4,)]), sides, st.booleans())
+def test_one_image_is_no_batch_or_refused(channels, size, as_tensor):
+    shape = (*channels, *size) if as_tensor else (*size, *channels)
+    image = np.zeros(shape, np.uint8)
+    if as_tensor and channels:  # three gray faces, or one colour picture?
+        with pytest.raises(ImageError, match=r"give \[x\] for the picture"):
+            split_batch(torch.from_numpy(image))
+    else:
+        assert split_batch(torch.from_numpy(image) if as_tensor else image) is None
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 3, 3), (2, 5, 6, 7), (1, 3, 8, 4)])
+def test_batches_without_clear_channels(shape):
+    with pytest.raises(ImageError, match="no clear channels"):
+        split_batch(np.zeros(shape, np.uint8))
