@@ -91,11 +91,11 @@ def _quantize_static(
             batch = next(inputs, None)
             return None if batch is None else {name: batch}
 
-    model = onnx.load_from_string(content)
-    name = model.graph.input[0].name
+    name = onnx.load_from_string(content).graph.input[0].name
     with tempfile.TemporaryDirectory() as folder:
-        prepared, done = Path(folder, "prepared.onnx"), Path(folder, "int8.onnx")
-        quant_pre_process(model, prepared, skip_symbolic_shape=True)
+        whole, prepared, done = (Path(folder, f"{part}.onnx") for part in ("0", "1", "2"))
+        whole.write_bytes(content)
+        quant_pre_process(whole, prepared, skip_symbolic_shape=True)
         quantization.quantize_static(
             prepared, done, Reader(), per_channel=True,
             activation_type=quantization.QuantType.QUInt8,  # what x86 multiplies by QInt8 fastest
