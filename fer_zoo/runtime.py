@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _WEIGHTS = Path(__file__).parent / "weights" / "weights.json"
+#: Values of a record that are strings in the metadata; the others are JSON.
+_STRINGS = ("model", "preprocessing", "license", "weights_sha256", "fer_zoo")
 #: What an exported model folder gets beside its weights.
 EXPORT_NAME = "model.onnx"
 
@@ -60,8 +62,7 @@ class ExportRecord:
 
     def to_metadata(self) -> dict[str, str]:
         """Returns the values as strings; what is no string becomes JSON."""
-        values = asdict(self)
-        return {key: v if isinstance(v, str) else json.dumps(v) for key, v in values.items()}
+        return {k: v if k in _STRINGS else json.dumps(v) for k, v in asdict(self).items()}
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str], file: str | Path) -> ExportRecord:
@@ -71,18 +72,36 @@ class ExportRecord:
             WeightsError: If the file was not written by ``fer-zoo export``.
         """
         try:
-            values: dict[str, Any] = {
-                field.name: metadata[field.name]
-                if field.type == "str"
-                else json.loads(metadata[field.name])
-                for field in fields(cls)
+            said = {
+                key: value if key in _STRINGS else json.loads(value)
+                for key, value in metadata.items()
+                if key in {field.name for field in fields(cls)}
             }
-            Preprocessing.from_json(values["preprocessing"])
-        except (KeyError, ValueError) as error:
+            record = cls(**{**said, "label_names": tuple(said["label_names"])})
+            record.check()
+        except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(
-                f"{file} does not say its labels and preprocessing; write it with fer-zoo export"
+                f"{file} does not say rightly what it is ({error}); write it with fer-zoo export"
             ) from error
-        return cls(**{**values, "label_names": tuple(values["label_names"])})
+        return record
+
+    def check(self) -> None:
+        """Checks the values, which a file may say wrongly.
+
+        Raises:
+            ValueError: If one cannot be meant.
+        """
+        Preprocessing.from_json(self.preprocessing)
+        names = self.label_names
+        sound = {
+            "label_names": bool(names) and all(isinstance(name, str) for name in names),
+            "temperature": type(self.temperature) in (int, float)
+            and 0 < self.temperature < float("inf"),
+            "raw": type(self.raw) is bool,
+            "int8": type(self.int8) is bool,
+        }
+        if wrong := [f"{key} {getattr(self, key)!r}" for key, right in sound.items() if not right]:
+            raise ValueError(", ".join(wrong))
 
 
 class Predictor(BasePredictor[Found]):
@@ -153,6 +172,11 @@ class Predictor(BasePredictor[Found]):
         self._session = open_session(self._content, self.file, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.record = ExportRecord.from_metadata(metadata, self.file)
+        if (outputs := self._session.get_outputs()[0].shape[-1]) != len(self.record.label_names):
+            raise WeightsError(
+                f"{self.file} has {outputs} outputs and {len(self.record.label_names)} labels; "
+                "write it with fer-zoo export"
+            )
         super().__init__(
             self.record.label_names, Preprocessing.from_json(self.record.preprocessing),
             detect=detect, detector=detector, **options,

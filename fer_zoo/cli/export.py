@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the file and prints what was found."""
     from fer_zoo.errors import ConfigError
     from fer_zoo.exporting import export
-    from fer_zoo.runtime import export_path
+    from fer_zoo.runtime import export_path, is_current
 
     if args.int8 and not args.data:
         raise ConfigError("--int8 needs --data DIR: faces set its ranges and measure its loss")
@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     takes = f"input (N, C, H, W) of {sizes}" if args.raw else f"uint8 faces (N, H, W) of {sizes}"
     print(f"wrote {done.path}: {done.size / 2**20:.1f} MiB, {takes}")
     print(f"largest difference of a probability from {args.model}: {done.difference:.1e}")
+    if args.out is None and not is_current(done.record, args.model):
+        print(f"fer-zoo predict takes it by --model {done.path}: it knows no sha256 by this name")
     if done.int8:
         print(
             f"8 bits: {100 * done.int8.int8_accuracy:.2f} % of {done.int8.faces} val faces, "

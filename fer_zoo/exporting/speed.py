@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from fer_zoo.errors import ConfigError, ExportError
-from fer_zoo.exporting.export import Exported, export
+from fer_zoo.exporting.exporter import Exported, export
 from fer_zoo.inference.predictor import Predictor
 from fer_zoo.provenance import describe_hardware
 from fer_zoo.runtime import Predictor as RuntimePredictor

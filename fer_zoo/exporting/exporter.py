@@ -81,13 +81,13 @@ def export(
         raise ConfigError(f"cannot export to {kind or path}; give {' or '.join(FORMATS)}")
     if int8 is not None and kind != "onnx":
         raise ConfigError(f"int8 is for onnx, not for {kind}")
+    make_folder(path.parent)
     loaded = _copy_for_export(load_model(model, "cpu"))
     record = record_of_export(loaded, raw, int8=int8 is not None)
     content, any_size, difference = _convert(FORMATS[kind], loaded, record)
     cost = None
     if int8 is not None:
         content, cost = quantize(content, loaded, record, int8)
-    make_folder(path.parent)
     write_atomically(path, lambda partial: partial.write_bytes(content))
     return Exported(path, len(content), record, any_size, difference, cost)
 
@@ -137,13 +137,14 @@ def _checked(
     except MissingDependencyError:
         raise
     except Exception as error:  # of torch's exporter, of onnxruntime, of guards: no common base
+        reason = (str(error).strip() or "no reason given").splitlines()[0]
         raise ExportError(
-            f"{loaded.name} cannot be converted ({type(error).__name__}: "
-            f"{str(error).strip().splitlines()[0]}); try --to with another format"
+            f"{loaded.name} cannot be converted ({type(error).__name__}: {reason}); try another "
+            "format (--to)"
         ) from error
     if not difference < TOLERANCE:
         raise ExportError(
             f"the file would differ from {loaded.name} by {difference:.1e} in a probability "
-            f"({TOLERANCE} is the limit): nothing is written; try --to with another format"
+            f"({TOLERANCE} is the limit): nothing is written; try another format (--to)"
         )
     return content, any_size, difference
