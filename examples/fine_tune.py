@@ -32,11 +32,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         pretrained=args.pretrained,
         epochs=args.epochs,
         batch_size=max(2, min(64, len(train_set) // 4)),
-        optimizer="adamw",
-        lr=1e-3,
-        weight_decay=0.05,
-        warmup_epochs=1,
-        layer_decay=0.8,
         freeze=args.freeze,
         progress=True,
     )

@@ -1,79 +1,72 @@
-"""Trains every model that has a recipe, one after the other.
+"""Trains every model of the zoo, each by its recipe, from random weights.
 
-Each run is a folder with the name of its recipe. The same command continues after an interruption
-and skips finished runs. Recipes called NAME_first are trained first, then NAME_second, then the
-others: the weights of each cycle are the initial weights of the next. The transformers and DACL
-take their stem from resnet18_first, and vgg_ferplus starts from vgg. With --only, where such a run
-is missing, the initial weights are those in the package.
+It prints a plan first: epochs, faces, and the minutes that they take on this machine. Each run is a
+folder with the name of its recipe. The same command continues after an interruption and skips
+finished runs. A recipe whose teacher is another recipe waits for its weights.
 
-    python examples/train_zoo.py DATA runs --time-limit 120
+    python examples/train_zoo.py DATA runs                           # on a CPU
+    python examples/train_zoo.py DATA runs --jobs 4 --time-limit 12  # on one GPU
 """
 
 import argparse
-import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import fer_zoo
-from fer_zoo.training import list_recipes, load_config
+import torch
 
-CYCLES = ("_first", "_second")  # suffixes of the recipes before the last one of a model
-
-
-def cycle(recipe: str) -> int:
-    """Returns the number of cycles before a recipe's."""
-    return next((i for i, end in enumerate(CYCLES) if recipe.endswith(end)), len(CYCLES))
+from fer_zoo.benchmark import benchmark
+from fer_zoo.data import open_data
+from fer_zoo.training import Sweep, TrainConfig, list_recipes, load_config
+from fer_zoo.training.recipes import FINE_TUNE
 
 
-def initial_weights(recipe: str, out: Path) -> dict[str, str]:
-    """Returns the settings that take a recipe's initial weights from the runs beside its own."""
-    config = load_config(recipe)
-    earlier = [f"{config.pretrained}{end}" for end in reversed(CYCLES[: cycle(recipe)])]
-    own = config.pretrained == config.model  # not the finished weights of another recipe
-    runs = {
-        "pretrained": earlier if own else [config.pretrained],
-        "pretrained_stem": [f"{config.pretrained_stem}_first"],
-    }
-    there = {
-        key: [out / name for name in names if (out / name / "model.safetensors").is_file()]
-        for key, names in runs.items()
-        if getattr(config, key)
-    }
-    return {key: str(found[0]) for key, found in there.items() if found}
+def print_plan(runs: dict[str, TrainConfig], faces: int, jobs: int) -> None:
+    """Prints what each run costs, from a few steps of each."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(f"{'run':<20}{'epochs':>7}{'faces':>9}{'images/s':>10}{'minutes':>9}")
+    total = 0.0
+    for name, config in runs.items():
+        rate = benchmark(config, steps=2, device=device).train_images_per_second
+        minutes = config.epochs * faces / rate / 60
+        total += minutes
+        print(f"{name:<20}{config.epochs:>7}{faces:>9,}{rate:>10.0f}{minutes:>9.1f}", flush=True)
+    print(
+        f"{total:.0f} minutes one after the other, without validation; {jobs} at once", flush=True
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Trains, and prints the accuracy of each model."""
+    """Plans, trains, and prints the accuracy of each model."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", help="FER-2013: fer2013.csv, emotion folders, a zip or an npz")
     parser.add_argument("out", type=Path, help="folder of the runs")
-    parser.add_argument("--only", nargs="+", choices=list_recipes(), help="these recipes")
+    zoo = [name for name in list_recipes() if name != FINE_TUNE]
+    parser.add_argument("--only", nargs="+", choices=zoo, default=zoo, help="these recipes")
     parser.add_argument("--epochs", type=int, help="by default the recipe's")
     parser.add_argument("--batch-size", type=int, help="by default the recipe's")
+    parser.add_argument("--seed", type=int, help="by default the recipe's")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once on this machine (1)")
     parser.add_argument(
         "--time-limit", type=float, metavar="MIN", help="minutes for all runs together"
     )
+    parser.add_argument("--plan", action="store_true", help="print the plan and train nothing")
     args = parser.parse_args(argv)
 
-    recipes = sorted(args.only or list_recipes(), key=cycle)
-    deadline = None if args.time_limit is None else time.monotonic() + 60 * args.time_limit
-    for recipe in recipes:
-        folder = args.out / recipe
-        run = fer_zoo.train(
-            data=args.data,
-            out=folder,
-            recipe=recipe,
-            resume=(folder / "last.pt").exists(),
-            time_limit=None if deadline is None else max(0, deadline - time.monotonic()) / 60,
-            progress=True,
-            epochs=args.epochs,
-            batch_size=args.batch_size,
-            **initial_weights(recipe, args.out),
-        )
-        if not run.finished:
-            print(f"{recipe}: the time is up; run the same command again to continue")
-            return
-        print(f"{recipe}: {100 * run.accuracy:.2f} % on val, which chose the epoch")
+    given = {name: getattr(args, name) for name in ("epochs", "batch_size", "seed")}
+    changes = {name: value for name, value in given.items() if value is not None}
+    runs = {name: replace(load_config(name), **changes) for name in args.only}
+    sweep = Sweep(runs, args.data, args.out)
+    print_plan(runs, len(open_data(args.data, ("train",))["train"]), args.jobs)
+    if args.plan:
+        return
+    for run in sweep.run(args.jobs, args.time_limit):
+        if run.finished:
+            best = f"best epoch {run.best_epoch + 1}: {100 * run.accuracy:.2f} %"
+            state = f"{100 * run.last_accuracy:.2f} % on val; {best}"
+        else:
+            state = "the time is up; the same command continues"
+        print(f"{run.folder.name}: {state}", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,9 @@ from torch import Tensor, nn
 from fer_zoo.atomic import write_text
 from fer_zoo.data import FER2013, BatchAugment
 from fer_zoo.inference.device import gains_from_bfloat16
-from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.models import create_model
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.provenance import describe_hardware
-from fer_zoo.training import load_config
-from fer_zoo.training.initial_weights import create_initial_model
 
 SIDE, BATCH = 32, 32
 
@@ -71,8 +69,9 @@ class ElementDrop(nn.Module):
 def build(setting: Setting) -> nn.Module:
     """Returns the model of a setting: its stem is trained, the rest is not."""
     args = {"img_size": SIDE, **setting.size}
-    config = load_config(model="transfer_concat", pretrained_stem="resnet18", model_args=args)
-    model: Any = create_initial_model(config, FER2013_LABELS)
+    model: Any = create_model("transfer_concat", **args)
+    stem = create_model("resnet18", pretrained=True).state_dict()
+    model.stem.load_state_dict({name: stem[name] for name in model.stem.state_dict()})
     width = setting.size["embed_dim"]
     layer: dict[str, Any] = {"dropout": 0.0, "batch_first": True, "norm_first": setting.pre_norm}
     blocks = [nn.TransformerEncoderLayer(width, 8, width, **layer) for _ in model.blocks]

@@ -15,6 +15,7 @@ from fer_zoo.inference.device import choose_device
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.models import create_model
 from fer_zoo.provenance import describe_hardware
+from fer_zoo.training.captured import CapturedStep, obstacle
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
 from fer_zoo.training.loop import Trainer
@@ -29,7 +30,10 @@ class Benchmark:
         img_size: Side of the input in pixels.
         batch_size: Faces per step.
         hardware: Processor and threads.
-        train_images_per_second: Through augmentation, forward, backward and optimizer.
+        train_images_per_second: Through augmentation, forward, backward and optimizer, one
+            operation after the other.
+        captured_images_per_second: The same as one CUDA graph, as training on a GPU does it; None
+            where steps cannot be captured.
         outside_share: Share of that time in which faces are drawn and augmented, outside forward,
             backward and optimizer, in [0, 1].
         bfloat16: Whether training computed in bfloat16; inference is float32.
@@ -44,6 +48,7 @@ class Benchmark:
     batch_size: int
     hardware: str
     train_images_per_second: float
+    captured_images_per_second: float | None
     outside_share: float
     bfloat16: bool
     infer_images_per_second: float
@@ -82,6 +87,9 @@ def benchmark(
     config = benchmark_config(config, size)
     trainer = Trainer(config, *_random_faces(config), Path(), World(0, 1, place))
     total, computing = _time_training(trainer, steps, place)
+    captured = None
+    if not obstacle(trainer.step, trainer.loader):
+        captured = config.batch_size / _time_captured(trainer, steps, place)
     model = trainer.step.model.eval()
     batch = torch.randn(config.batch_size, model.pretrained_cfg["input_size"][0], size, size)
     batch = batch.to(place)
@@ -91,6 +99,7 @@ def benchmark(
         batch_size=config.batch_size,
         hardware=describe_hardware(place),
         train_images_per_second=config.batch_size / total,
+        captured_images_per_second=captured,
         outside_share=1 - computing / total,
         bfloat16=trainer.step.bfloat16,
         infer_images_per_second=config.batch_size / _time_forward(model, batch, steps),
@@ -147,6 +156,20 @@ def _time_training(trainer: Trainer, steps: int, device: torch.device) -> tuple[
             update += 1
     middle = sorted(range(3, len(whole)), key=lambda i: whole[i])[(len(whole) - 3) // 2]
     return whole[middle], computing[middle]
+
+
+def _time_captured(trainer: Trainer, steps: int, device: torch.device) -> float:
+    """Returns the seconds of the median step."""
+    step, update = CapturedStep(trainer.step, trainer.loader), 0
+    seconds: list[float] = []
+    trainer.step.train()
+    while len(seconds) < steps + 3:
+        for draws in trainer.loader.draws(update):
+            start = _now(device)
+            step(draws, trainer.loader.size(0), update)
+            seconds.append(_now(device) - start)
+            update += 1
+    return sorted(seconds[3:])[(len(seconds) - 3) // 2]
 
 
 @torch.inference_mode()

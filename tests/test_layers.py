@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import itertools
 import math
 import pkgutil
 
@@ -20,6 +21,7 @@ from fer_zoo.layers import (
     MultiAttentionDrop,
     MultiHeadSelfAttention,
     PositionEmbed,
+    RelativeSelfAttention2d,
     SelfAttention2d,
     TokenEmbed,
     conv_layer,
@@ -158,6 +160,42 @@ def test_self_attention_2d_moves_with_its_positions():
     torch.testing.assert_close(layer(x.transpose(2, 3)), layer(x).transpose(2, 3))
 
 
+def relative_attention():
+    layer = RelativeSelfAttention2d(8, num_heads=2, max_distance=2).double()
+    torch.nn.init.normal_(layer.position_bias)
+    torch.nn.init.normal_(layer.proj.bias)
+    return layer
+
+
+def test_relative_self_attention_equals_a_loop_over_positions():
+    layer, x = relative_attention(), torch.randn(2, 8, 3, 4, dtype=torch.double)
+    qkv = layer.qkv(torch.nn.functional.group_norm(x, 1, layer.norm.weight, layer.norm.bias))
+    table = layer.position_bias.view(2, 5, 5)
+    gathered = torch.zeros_like(x)
+    for n, head, i in itertools.product(range(2), range(2), range(12)):
+        query, key, value = (
+            qkv[n, 8 * part + 4 * head : 8 * part + 4 * head + 4].flatten(1) for part in range(3)
+        )
+        scores = []
+        for j in range(12):
+            down = min(max(i // 4 - j // 4, -2), 2)  # further ones share the border's
+            right = min(max(i % 4 - j % 4, -2), 2)
+            cosine = torch.cosine_similarity(query[:, i], key[:, j], dim=0)
+            scores.append(10 * (cosine + table[head, down + 2, right + 2]))
+        weights = torch.stack(scores).softmax(dim=0)
+        torch.testing.assert_close(layer.attention_map(x)[n, head, i], weights)
+        gathered[n, 4 * head : 4 * head + 4, i // 4, i % 4] = value @ weights
+    torch.testing.assert_close(layer(x), x + layer.proj(gathered))
+
+
+def test_relative_self_attention_knows_positions():
+    layer, x = relative_attention(), torch.randn(2, 8, 5, 5, dtype=torch.double)
+    swapped = x.flip(3)
+    assert not torch.allclose(layer(swapped), layer(x).flip(3))
+    torch.nn.init.zeros_(layer.position_bias)
+    torch.testing.assert_close(layer(swapped), layer(x).flip(3))
+
+
 def test_positions_are_added_where_they_belong():
     layer = PositionEmbed(5, (2, 3))
     x = torch.randn(4, 5, 2, 3)
@@ -245,6 +283,7 @@ LAYERS = {
     "local": (lambda **dd: LocalAttention(16, **dd), (2, 16, 4, 4)),
     "heads": (lambda **dd: MultiHeadSelfAttention(16, 4, head_drop=0.5, **dd), (2, 5, 16)),
     "map": (lambda **dd: SelfAttention2d(16, **dd), (2, 16, 4, 4)),
+    "relative map": (lambda **dd: RelativeSelfAttention2d(16, 4, **dd), (2, 16, 4, 4)),
     "positions": (lambda **dd: PositionEmbed(16, (3, 3), **dd), (2, 16, 4, 4)),
     "tokens": (lambda **dd: TokenEmbed(16, 8, (3, 3), **dd), (2, 16, 4, 4)),
     "head": (lambda **dd: ClassifierHead(16, 7, grid=2, hidden=(8,), **dd), (2, 16, 4, 4)),

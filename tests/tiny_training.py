@@ -33,8 +33,8 @@ FAST = {
     "precision": "float32",
     "lr": 0.01,
 }
-#: What recipes take from other models and mix into labels.
-PLAIN = {"pretrained": "", "pretrained_share": 0.0, "pretrained_stem": "", "mixup": 0.0}
+#: What recipes mix into labels, and which weights they keep.
+PLAIN = {"mixup": 0.0, "keep": "best"}
 STILL = dict.fromkeys(("flip", "erase", "rotation", "shift", "scale"), 0.0)
 
 

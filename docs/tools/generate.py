@@ -13,13 +13,14 @@ import argparse
 import csv
 import json
 import re
-import shlex
+import statistics
 import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fer_zoo.errors import ConfigError
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
 from fer_zoo.model_info import model_rows
@@ -196,45 +197,73 @@ def adam_table() -> str:
     return "\n".join(lines)
 
 
-def report_rows() -> list[dict[str, str]]:
-    """Returns the rows of the report's table."""
-    with (RESULTS / "report.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
 def report_table() -> str:
-    """Returns the report's rows beside what fer_zoo measured of the same model."""
+    """Returns the report's rows beside what examples/report_rows.py measured of them."""
+    with (ROOT / "examples" / "report_rows.csv").open() as file:
+        table = list(csv.DictReader(file))
+    results = json.loads((RESULTS / "report_rows.json").read_text())
     lines = [
-        "| row | model | augmentation | optimizer | lr | epochs | report % "
-        "| the row itself, 48 pixels % | shipped weights % |",
-        "|--:|---|---|---|--:|--:|--:|--:|--:|",
+        "| row | model | augmentation | optimizer | lr | epochs | report % | last epoch % "
+        "| 95 % interval | best epoch % | shipped weights % |",
+        "|--:|---|---|---|--:|--:|--:|--:|---|--:|--:|",
     ]
     shipped = {row["model"] for row in rows() if row["weights"] == "fer2013"}
-    for row in report_rows():
-        run = RESULTS / f"report-row-{row['row']}.json"
-        own = percent(json.loads(run.read_text())["metrics"]) if run.is_file() else "not run"
-        model = row["model"]
-        best = percent(result_of(f"{model}.fer2013")["metrics"]) if model in shipped else "-"
+    for row in table:
+        model, found = row["model"], results.get(row["row"])
+        own = "not run | | "
+        if found:
+            last = (
+                ("", "") if "accuracy" not in found else (percent(found), spread(found["interval"]))
+            )
+            own = f"{last[0]} | {last[1]} "
+            own += f"| {100 * found['best_accuracy']:.2f} ({found['best_epoch']}) "
+        weights = percent(result_of(f"{model}.fer2013")["metrics"]) if model in shipped else "-"
         optimizer = {"adam": "Adam", "momentum": "SGD 0.9"}[row["optimizer"]]
         lines.append(
-            f"| {row['row']} | `{row['model']}` | {row['augmentation']} | {optimizer} "
-            f"| {row['lr']} | {row['epochs']} | {row['accuracy']} | {own} | {best} |"
+            f"| {row['row']} | `{model}` | {row['augmentation']} | {optimizer} | {row['lr']} "
+            f"| {row['epochs']} | {row['accuracy']} | {own}| {weights} |"
         )
     return "\n".join(lines)
 
 
-def report_commands() -> str:
-    """Returns what runs each row with the report's geometry, on a GPU."""
-    lines = ["```console"]
-    for row in report_rows():
-        command = (
-            f"fer-zoo train {row['model']}_224 --recipe examples/report.toml --optimizer "
-            f"{row['optimizer']} --lr {row['lr']} --epochs {row['epochs']}"
-        )
-        if row["augmentation"] == "no":
-            command += " --rotation 0 --shift 0 --flip 0"
-        lines.append(f"{command} --data fer2013.csv --out runs/row-{row['row']}")
-    return "\n".join([*lines, "```"])
+def ablations_tables() -> str:
+    """Returns what modules do, by examples/ablations.py: each variant over its seeds."""
+    studies = json.loads((RESULTS / "ablations.json").read_text())
+    lines = []
+    for study, variants in studies.items():
+        usual = next(iter(variants.values()))
+        epochs = {run["epochs"] for runs in variants.values() for run in runs.values()}
+        lines += [
+            *([""] if lines else []),
+            f"**{study}**, {', '.join(map(str, sorted(epochs)))} epochs",
+            "",
+            "| variant | accuracy % of each seed | mean | standard deviation | loss |",
+            "|---|---|--:|--:|--:|",
+        ]
+        for name, runs in variants.items():
+            figures = [100 * run["accuracy"] for run in runs.values()]
+            shared = [seed for seed in runs if seed in usual]
+            losses = [100 * (usual[s]["accuracy"] - runs[s]["accuracy"]) for s in shared]
+            deviation = f"{statistics.stdev(figures):.2f}" if len(figures) > 1 else ""
+            less = "" if runs is usual or not losses else f"{statistics.mean(losses):.2f}"
+            each = ", ".join(f"{figure:.2f}" for figure in figures)
+            lines.append(
+                f"| {name} | {each} | {statistics.mean(figures):.2f} | {deviation} | {less} |"
+            )
+    return "\n".join(lines)
+
+
+def attention_table() -> str:
+    """Returns what DACL's self-attention does in trained models, by examples/ablations.py."""
+    studies = json.loads((RESULTS / "ablations.json").read_text())
+    lines = [
+        "| seed | relative entropy | accuracy % | with uniform attention % | without attention % |",
+        "|--:|--:|--:|--:|--:|",
+    ]
+    for seed, run in studies["attention"]["relative"].items():
+        cells = " | ".join(percent(run, key) for key in ("accuracy", "uniform", "removed"))
+        lines.append(f"| {seed} | {run['entropy']:.3f} | {cells} |")
+    return "\n".join(lines)
 
 
 def corruptions_table() -> str:
@@ -430,40 +459,49 @@ def run_lines(run: WeightsRecord) -> list[str]:
 
 
 def train_command(run: WeightsRecord) -> str:
-    """Returns the command that trains weights: with the package's recipe if the settings are equal.
-
-    Two settings may differ: the precision, which recipes leave to the machine, and the initial
-    weights, which the command then names; they need not be shipped weights.
-    """
-    name = f"{run.architecture.removeprefix('fer_')}.{run.tag}".removesuffix(".fer2013")
-    recipe, settings = recipe_of(name), run.recipe | {"precision": "auto"}
-    starts = {key: settings.get(key, "") for key in ("pretrained", "pretrained_stem")}
-    if recipe and load_config(recipe, precision="auto", **starts) == load_config(**settings):
-        usual = vars(load_config(recipe))
-        other = {k.replace("_", "-"): v for k, v in starts.items() if v != usual[k]}
-        flags = [f"--{flag} {shlex.quote(value)}" for flag, value in other.items()]
-        return " ".join(["fer-zoo train", name, *flags, f"--data fer2013.csv --out runs/{recipe}"])
+    """Returns the command that trained weights: with the package's recipe if it made them."""
+    name = name_of(run)
+    if is_recipe_of(run):
+        return f"fer-zoo train {name} --data fer2013.csv --out runs/{recipe_of(name)}"
     return _command(run.training["command"])
 
 
+def name_of(run: WeightsRecord) -> str:
+    """Returns the name of weights, such as ``dacl``, or ``vgg.ferplus``."""
+    return f"{run.architecture.removeprefix('fer_')}.{run.tag}".removesuffix(".fer2013")
+
+
+def is_recipe_of(run: WeightsRecord) -> bool:
+    """Says whether the package's recipe of this name has the settings that made weights.
+
+    The precision may differ, which recipes leave to the machine, and settings may have been added.
+    """
+    recipe = recipe_of(name_of(run))
+    try:
+        made_by = load_config(**run.recipe | {"precision": "auto"})
+    except ConfigError:  # a setting that is no more
+        return False
+    return recipe is not None and load_config(recipe, precision="auto") == made_by
+
+
 def measured(name: str) -> str:
-    """Returns a recipe whose line "Measured" has the cost and the result of its run.
+    """Returns a recipe with the cost and the result of its run, where weights are of this run.
 
     Args:
-        name: Architecture and tag of the weights of that run.
+        name: Architecture and tag of the weights.
     """
     path, record = RECIPES / f"{recipe_of(name)}.toml", record_of(name)
-    training, epochs = record.training, record.recipe["epochs"]
-    words = {
-        "norm_faces": ", batch norm statistics estimated afterwards",
-        "keep_start": ", interpolated with its initial weights afterwards",
-    }
-    later = "".join(text for name, text in words.items() if f"{name}_afterwards" in training)
+    text = re.sub(r"^# Measured:.*\n", "", path.read_text(), flags=re.MULTILINE)
+    if not is_recipe_of(record):
+        return text
+    title, settings = text.split("\n", 1)
+    training, accuracy = record.training, percent(result_of(name)["metrics"])
+    kept = f"epoch {training['epochs']} of {record.recipe['epochs']}"
     line = (
-        f"# Measured: best epoch {training['epochs']} of {epochs} after {training['hours']:.2f} h "
-        f"on {training['hardware']}; {percent(result_of(name)['metrics'])} % on PublicTest{later}."
+        f"# Measured: {accuracy} % on PublicTest with {kept}, after {training['hours']:.2f} h on "
+        f"{training['hardware']}."
     )
-    return re.sub(r"^# Measured:.*$", line, path.read_text(), flags=re.MULTILINE)
+    return f"{title}\n{line}\n{settings}"
 
 
 def _command(command: str) -> str:
@@ -478,7 +516,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "engines": engines_table,
     "adam": adam_table,
     "report": report_table,
-    "report commands": report_commands,
+    "ablations": ablations_tables,
+    "attention": attention_table,
     "corruptions": corruptions_table,
     "ensembles": ensembles_table,
 }

@@ -4,37 +4,20 @@ It embeds the run as float16, evaluates the embedded file on PublicTest, takes t
 there, records the figures, and renews golden outputs, tables and model cards.
 
     python docs/tools/publish.py runs/dacl dacl.fer2013 --data fer2013.csv
-
-For a run that was trained without ``batch_norm_faces`` or ``pretrained_share``, the options
-``--batch-norm-faces 8192`` and ``--pretrained-share 0.5`` change the weights as the setting would
-have changed its best epoch. The name of shipped weights stands for a run too.
 """
 
 import argparse
-import dataclasses
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import generate
-import torch
 
 from fer_zoo.cli import main as fer_zoo_command
-from fer_zoo.data import FaceDataset
 from fer_zoo.errors import FerZooError
-from fer_zoo.hub import embed_weights, save_pretrained
-from fer_zoo.models import create_model
-from fer_zoo.models.weights import record_of
-from fer_zoo.preprocessing import preprocessing_of
-from fer_zoo.training import load_config
-from fer_zoo.training.distributed import World
-from fer_zoo.training.initial_weights import create_initial_model, pretrained_weights
-from fer_zoo.training.loader import TrainLoader
-from fer_zoo.training.run import open_training_data
-from fer_zoo.training.validation import published_model
+from fer_zoo.hub import embed_weights
 
 PICTURES = ("confusion.png", "reliability.png", "roc.png")
 
@@ -64,56 +47,13 @@ def publish(run: Path, name: str, data: str) -> None:
     generate.main()
 
 
-def revise(
-    run: str,
-    data: str | tuple[FaceDataset, FaceDataset],
-    out: Path,
-    batch_norm_faces: int = 0,
-    pretrained_share: float = 0.0,
-) -> None:
-    """Writes a run anew, as these settings would have published its best epoch.
-
-    Args:
-        run: A folder that training wrote, or the name of weights.
-        data: FER-2013, in any layout, or its training and validation faces.
-        out: The folder to write.
-        batch_norm_faces: As in the recipe; 0 for the number that the run itself used.
-        pretrained_share: As in the recipe; 0 for no interpolation.
-    """
-    model: Any = create_model(run, pretrained=True).eval()
-    known = record_of(model)
-    if known is None or not known.recipe:
-        sys.exit(f"{run} has no recipe on record: give a folder that training wrote")
-    recipe, training, pretrained = dict(known.recipe), dict(known.training), {}
-    if batch_norm_faces:
-        recipe["batch_norm_faces"] = training["norm_faces_afterwards"] = batch_norm_faces
-    # the run's own share is in its weights already
-    config = load_config(**recipe | {"pretrained_share": pretrained_share})
-    if pretrained_share:
-        recipe["pretrained_share"] = training["keep_start_afterwards"] = pretrained_share
-        initial = create_initial_model(config, model.label_names)
-        pretrained = pretrained_weights(config, initial, model.label_names)
-    train_set, here = open_training_data(data, config)[0], World(0, 1, torch.device("cpu"))
-    loader = TrainLoader(train_set, config, here, preprocessing_of(model))
-    revised = published_model(model, config, pretrained, loader)
-    recipe = dataclasses.asdict(load_config(**recipe))
-    save_pretrained(revised, out, {"recipe": recipe, "training": training})
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", help="folder that training wrote")
     parser.add_argument("name", help="architecture and tag, such as dacl.fer2013")
     parser.add_argument("--data", required=True, help="FER-2013, in any layout")
-    parser.add_argument("--batch-norm-faces", type=int, default=0, help="as in recipes")
-    parser.add_argument("--pretrained-share", type=float, default=0.0, help="as in recipes")
     args = parser.parse_args()
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            if args.batch_norm_faces or args.pretrained_share:
-                revised = Path(folder), args.batch_norm_faces, args.pretrained_share
-                revise(args.run, args.data, *revised)
-                args.run = folder
-            publish(Path(args.run), args.name, args.data)
+        publish(Path(args.run), args.name, args.data)
     except FerZooError as error:
         sys.exit(f"publish: {error}")

@@ -53,14 +53,18 @@ def run(args: argparse.Namespace) -> int:
         if i == 0:
             kind = "bfloat16" if b.bfloat16 else "float32"
             print(f"{b.hardware}; batch {b.batch_size}; training in {kind}, inference in float32")
+            if b.captured_images_per_second is None:
+                print("no GPU here: training steps are not captured as a CUDA graph")
             print(
-                f"{'model':<20}{'pixels':>7}{'train img/s':>13}{'outside %':>11}"
+                f"{'model':<20}{'pixels':>7}{'train img/s':>13}{'captured':>10}{'outside %':>11}"
                 f"{'infer img/s':>13}{'ms, 1 face':>12}{'peak MiB':>10}"
             )
+        captured = b.captured_images_per_second
         print(
             f"{b.model:<20}{b.img_size:>7}{b.train_images_per_second:>13.1f}"
-            f"{100 * b.outside_share:>11.2f}{b.infer_images_per_second:>13.1f}"
-            f"{b.infer_milliseconds:>12.2f}{b.peak_memory_mib:>10.0f}",
+            f"{'-' if captured is None else f'{captured:.1f}':>10}{100 * b.outside_share:>11.2f}"
+            f"{b.infer_images_per_second:>13.1f}{b.infer_milliseconds:>12.2f}"
+            f"{b.peak_memory_mib:>10.0f}",
             flush=True,
         )
     return 0

@@ -1,8 +1,12 @@
 """fer-zoo train."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import signal
+import threading
+from collections.abc import Iterator
 from typing import Any, get_origin, get_type_hints
 
 
@@ -59,23 +63,38 @@ def run(args: argparse.Namespace) -> int:
 
     names = [f.name for f in dataclasses.fields(TrainConfig) if f.name != "model"]
     settings = {name: getattr(args, name) for name in names}
-    result = train(
-        args.model,
-        args.data,
-        args.out,
-        recipe=args.recipe,
-        resume=args.resume,
-        time_limit=args.time_limit,
-        device=args.device,
-        progress=not args.quiet,
-        **{name: value for name, value in settings.items() if value is not None},
-    )
+    with _terminated_as_interrupted():
+        result = train(
+            args.model,
+            args.data,
+            args.out,
+            recipe=args.recipe,
+            resume=args.resume,
+            time_limit=args.time_limit,
+            device=args.device,
+            progress=not args.quiet,
+            **{name: value for name, value in settings.items() if value is not None},
+        )
     state = "finished" if result.finished else "stopped by the time limit; continue with --resume"
     if result.best_epoch < 0:
         print(f"{state}\nno epoch was finished, so {result.folder} has no weights yet")
         return 0
     print(
-        f"{state}\nbest epoch {result.best_epoch + 1}, chosen on val: accuracy "
-        f"{100 * result.accuracy:.2f} % on val\nweights: {result.folder}"
+        f"{state}\nbest epoch on val: {result.best_epoch + 1}, accuracy "
+        f"{100 * result.accuracy:.2f} %; last epoch {100 * result.last_accuracy:.2f} %\n"
+        f"weights: {result.folder}"
     )
     return 0
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Lets SIGTERM end training as Ctrl-C does, which writes the checkpoint of finished epochs."""
+    if threading.current_thread() is not threading.main_thread():  # Python allows it there alone
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

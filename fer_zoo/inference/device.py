@@ -55,3 +55,12 @@ def gains_from_channels_last(device: torch.device) -> bool:
         device: Where to compute.
     """
     return device.type == "cpu" or gains_from_bfloat16(device)
+
+
+def has_graphs(device: torch.device) -> bool:
+    """Says whether a device can capture its work and replay it, as CUDA graphs do.
+
+    Args:
+        device: Where to compute.
+    """
+    return device.type == "cuda"

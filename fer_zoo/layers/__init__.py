@@ -1,6 +1,11 @@
 """Layers for any model. They need torch alone."""
 
-from fer_zoo.layers.attention import LocalAttention, MultiHeadSelfAttention, SelfAttention2d
+from fer_zoo.layers.attention import (
+    LocalAttention,
+    MultiHeadSelfAttention,
+    RelativeSelfAttention2d,
+    SelfAttention2d,
+)
 from fer_zoo.layers.conv import conv_layer
 from fer_zoo.layers.drop import MultiAttentionDrop
 from fer_zoo.layers.embed import PositionEmbed, TokenEmbed, resize_positions
@@ -12,6 +17,7 @@ __all__ = [
     "MultiAttentionDrop",
     "MultiHeadSelfAttention",
     "PositionEmbed",
+    "RelativeSelfAttention2d",
     "SelfAttention2d",
     "TokenEmbed",
     "conv_layer",

@@ -1,5 +1,7 @@
 """Attention: local over a map, and self-attention over maps and over tokens."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -65,6 +67,99 @@ class SelfAttention2d(nn.Module):
         query, key = self._tokens(self.query(x)), self._tokens(self.key(x))
         scores: Tensor = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
         return scores.softmax(dim=-1).squeeze(1)
+
+
+class RelativeSelfAttention2d(nn.Module):
+    """Multi-head self-attention between the positions of a feature map, added to the map.
+
+    A score is s (cos(query, key) + bias), as in Swin v2 (arXiv:2111.09883): the cosine does not
+    shrink with the weights, so that weight decay cannot make the attention uniform, and each head
+    learns its scale s. The bias is learned for every displacement; those beyond ``max_distance``
+    share that of the border (Shaw et al. 2018, arXiv:1803.02155), so that maps of any size fit.
+    Unlike there, s scales the bias too, so that it learns as fast. The map is normalised first, and
+    no scalar can fade the attention out.
+
+    Args:
+        channels: Channels C of the map.
+        num_heads: Heads; they share ``channels`` evenly.
+        max_distance: Largest displacement, in positions, with a bias of its own.
+
+    Raises:
+        ValueError: If ``channels`` is not a multiple of ``num_heads``.
+
+    Shape:
+        (N, C, H, W) -> (N, C, H, W)
+
+    Example:
+        >>> import torch
+        >>> from fer_zoo.layers import RelativeSelfAttention2d
+        >>> RelativeSelfAttention2d(64)(torch.randn(2, 64, 6, 6)).shape
+        torch.Size([2, 64, 6, 6])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_heads: int = 8,
+        max_distance: int = 6,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if num_heads < 1 or channels % num_heads:
+            raise ValueError(f"channels={channels} must be a multiple of num_heads={num_heads}")
+        self.num_heads, self.max_distance = num_heads, max_distance
+        self.norm = nn.GroupNorm(1, channels, device=device, dtype=dtype)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False, device=device, dtype=dtype)
+        self.proj = nn.Conv2d(channels, channels, 1, device=device, dtype=dtype)
+        displacements = (2 * max_distance + 1) ** 2
+        self.position_bias = nn.Parameter(
+            torch.zeros(num_heads, displacements, device=device, dtype=dtype)
+        )
+        self.log_scale = nn.Parameter(
+            torch.full((num_heads, 1, 1), math.log(10), device=device, dtype=dtype)
+        )
+        nn.init.normal_(self.qkv.weight, std=channels**-0.5)
+        if self.proj.bias is not None:
+            nn.init.zeros_(self.proj.bias)
+
+    def _bias(self, height: int, width: int, device: torch.device) -> Tensor:
+        """Returns the bias of each pair of positions, (heads, H*W, H*W)."""
+        reach = self.max_distance
+        rows = torch.arange(height * width, device=device) // width
+        columns = torch.arange(height * width, device=device) % width
+        down = (rows[:, None] - rows).clamp(-reach, reach) + reach
+        right = (columns[:, None] - columns).clamp(-reach, reach) + reach
+        return self.position_bias[:, down * (2 * reach + 1) + right]
+
+    def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns query, key and value of a map, each (N, heads, H*W, C / heads).
+
+        Queries and keys have the length 1.
+        """
+        n, channels, height, width = x.shape
+        shape = (n, 3, self.num_heads, channels // self.num_heads, height * width)
+        query, key, value = self.qkv(self.norm(x)).reshape(shape).transpose(-1, -2).unbind(1)
+        return F.normalize(query, dim=-1), F.normalize(key, dim=-1), value
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Adds to each position what it attends to."""
+        query, key, value = self.heads(x)
+        scale = self.log_scale.clamp(max=math.log(100)).exp()
+        bias = scale * self._bias(x.shape[2], x.shape[3], x.device)
+        query, key, bias = (scale * query).to(value), key.to(value), bias.to(value)
+        attended = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=bias[None], scale=1.0
+        )
+        gathered: Tensor = self.proj(attended.transpose(-1, -2).reshape(x.shape))
+        return x + gathered
+
+    def attention_map(self, x: Tensor) -> Tensor:
+        """Returns where each position looks, (N, heads, H*W, H*W); every row sums to 1."""
+        query, key, _ = self.heads(x)
+        cosines: Tensor = query @ key.transpose(-1, -2)
+        scale = self.log_scale.clamp(max=math.log(100)).exp()
+        return (scale * (cosines + self._bias(x.shape[2], x.shape[3], x.device))).softmax(dim=-1)
 
 
 class LocalAttention(nn.Module):

@@ -25,6 +25,7 @@ from fer_zoo.models.fer_transfer_concat import fer_transfer_concat_224 as transf
 from fer_zoo.models.fer_vgg import VGG
 from fer_zoo.models.fer_vgg import fer_vgg as vgg
 from fer_zoo.models.fer_vgg import fer_vgg_224 as vgg_224
+from fer_zoo.models.fer_vgg import fer_vgg_nano as vgg_nano
 from fer_zoo.models.fer_vgg import fer_vgg_small as vgg_small
 from fer_zoo.models.registry import create_model, is_model, list_models, model_entrypoint
 
@@ -60,5 +61,6 @@ __all__ = [
     "transfer_concat_224",
     "vgg",
     "vgg_224",
+    "vgg_nano",
     "vgg_small",
 ]

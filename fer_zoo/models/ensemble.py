@@ -20,6 +20,14 @@ def log_mean_probability(logits: Sequence[Tensor]) -> Tensor:
     return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
 
 
+def reorder(logits: Tensor, order: Sequence[int]) -> Tensor:
+    """Returns the columns of logits (N, C) in another order.
+
+    A list as an index would be copied to a GPU, which waits for it, and which a CUDA graph forbids.
+    """
+    return torch.stack([logits.select(1, column) for column in order], dim=1)
+
+
 class Ensemble(FaceModel):
     """The mean of several models' calibrated probabilities.
 
@@ -93,7 +101,7 @@ class Ensemble(FaceModel):
         """Returns the logarithm of the members' mean probability."""
         return log_mean_probability(
             [
-                member(x)[:, order].float() / member.temperature
+                reorder(member(x).float() / member.temperature, order)
                 for member, order in zip(self.members, self.orders, strict=True)
             ]
         )

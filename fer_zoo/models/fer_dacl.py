@@ -1,5 +1,6 @@
 """DACL: ResNet-18 with self-attention over its last map, trained with an attentive center loss."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from timm.models._features import feature_take_indices
 from timm.models.resnet import BasicBlock
 from torch import Tensor, nn
 
-from fer_zoo.layers import SelfAttention2d
+from fer_zoo.layers import RelativeSelfAttention2d, SelfAttention2d
 from fer_zoo.models._build import build, default_cfg
 from fer_zoo.models.face_model import Cfg, FaceModel
 from fer_zoo.models.fer_resnet import SmallFaceResNet
@@ -28,6 +29,14 @@ default_cfgs = generate_default_cfgs(
 )
 
 
+#: The self-attentions that a DACL can have.
+ATTENTIONS: dict[str, Callable[..., nn.Module]] = {
+    "relative": RelativeSelfAttention2d,
+    "plain": SelfAttention2d,
+    "none": nn.Identity,
+}
+
+
 class DACL(SmallFaceResNet):
     """ResNet-18, spatial self-attention over the last map, global average pool, linear.
 
@@ -38,7 +47,12 @@ class DACL(SmallFaceResNet):
     positions, where the report's sees one (whose softmax is always 1), and its output is pooled.
 
     Args:
+        attention: The self-attention: ``"relative"`` (:class:`RelativeSelfAttention2d`),
+            ``"plain"`` (:class:`SelfAttention2d`), or ``"none"``.
         **kwargs: Arguments of :class:`SmallFaceResNet`.
+
+    Raises:
+        ValueError: If there is no such attention.
 
     Shape:
         (N, in_chans, H, W) -> (N, num_classes)
@@ -50,10 +64,13 @@ class DACL(SmallFaceResNet):
         torch.Size([2, 7])
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, attention: str = "plain", **kwargs: Any) -> None:
         super().__init__(**{"block": BasicBlock, "layers": (2, 2, 2, 2)} | kwargs)
         weight = self.conv1.weight
-        self.attention: nn.Module = SelfAttention2d(
+        if attention not in ATTENTIONS:
+            names = ", ".join(ATTENTIONS)
+            raise ValueError(f"there is no attention {attention!r}; it can be {names}")
+        self.attention: nn.Module = ATTENTIONS[attention](
             self.num_features, device=weight.device, dtype=weight.dtype
         )
         self.feature_info[-1] = {**self.feature_info[-1], "module": "attention"}

@@ -30,21 +30,23 @@ class SmallFaceResNet(ResNet, FaceModel):
     """timm's ResNet with a stem for small faces: one 3x3 convolution and no max-pool.
 
     The standard stem (7x7, stride 4 with its pool) leaves one position of a 48-pixel face at the
-    last stage. This stem has stride 2, so the last stage has stride 16 and 3x3 positions. Unlike
-    timm's, blocks do not start as identities: trained from scratch on FER-2013, such blocks learned
-    nothing in the first epochs (docs/training.md).
+    last stage. This stem leaves 3x3 positions with stride 2, or 6x6 with stride 1. Unlike timm's,
+    blocks do not start as identities: trained from scratch on FER-2013, such blocks learned nothing
+    in the first epochs (docs/training.md).
 
     Args:
         *args: Block and depths, as for timm's ResNet.
         in_chans: Input channels.
         small_stem: False gives the standard stem, for 224 pixels.
-        output_stride: Stride of the last stage: 16, 8 or 4 with the small stem, 32, 16 or 8 with
-            the standard one. Below the first of them, stages are dilated instead of strided.
+        stem_stride: Stride of the small stem, 1 or 2.
+        stem_width: Channels of the small stem.
+        output_stride: Stride of the last stage: 8, 4 or 2 times that of the stem (4 for the
+            standard one). Below the first of them, stages are dilated instead of strided.
         zero_init_last: Whether the last norm of each block starts at 0.
         **kwargs: Further arguments of timm's ResNet.
 
     Raises:
-        ValueError: If the stem cannot have this ``output_stride``.
+        ValueError: If the stem cannot have this ``stem_stride`` or ``output_stride``.
 
     Shape:
         (N, in_chans, H, W) -> (N, num_classes)
@@ -63,30 +65,37 @@ class SmallFaceResNet(ResNet, FaceModel):
         *args: object,
         in_chans: int = 1,
         small_stem: bool = True,
+        stem_stride: int = 2,
+        stem_width: int = 64,
         output_stride: int | None = None,
         zero_init_last: bool = False,
         **kwargs: Any,
     ) -> None:
-        scale = 2 if small_stem else 1  # timm counts the stride of the standard stem
+        if stem_stride not in (1, 2):
+            raise ValueError(f"stem_stride must be 1 or 2, not {stem_stride}")
+        scale = 4 // stem_stride if small_stem else 1  # timm counts the stride of its own stem
         strides = [stride // scale for stride in (32, 16, 8)]
         output_stride = strides[0] if output_stride is None else output_stride
         if output_stride not in strides:
             raise ValueError(f"output_stride must be one of {strides}, not {output_stride}")
+        if small_stem:  # timm takes the width of a deep stem alone from an argument
+            kwargs |= {"stem_type": "deep", "stem_width": stem_width // 2}
         super().__init__(  # type: ignore[call-arg]
             *args, in_chans=in_chans, output_stride=output_stride * scale,
             zero_init_last=zero_init_last, **kwargs,
         )  # fmt: skip
         if not small_stem:
             return
-        weight: Tensor = self.conv1.weight  # type: ignore[has-type]
+        weight: Tensor = self.conv1[0].weight  # type: ignore[has-type]
         self.conv1 = nn.Conv2d(
-            in_chans, len(weight), 3, stride=2, padding=1, bias=False,
+            in_chans, stem_width, 3, stride=stem_stride, padding=1, bias=False,
             device=weight.device, dtype=weight.dtype,
         )  # fmt: skip
         nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.maxpool = nn.Identity()
+        self.feature_info[0]["reduction"] = stem_stride
         for stage in self.feature_info[1:]:
-            stage["reduction"] //= 2
+            stage["reduction"] //= scale
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Starts a new classifier; see :meth:`FaceModel.reset_classifier`."""

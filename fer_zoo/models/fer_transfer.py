@@ -42,6 +42,8 @@ def resnet_stem(
     in_chans: int,
     *,
     small_stem: bool = True,
+    stem_stride: int = 2,
+    stem_width: int = 64,
     stem_stages: int = 3,
     stem_channels: Sequence[int] = (48, 96, 192, 384),
     **dd: Unpack[TensorOptions],
@@ -51,13 +53,15 @@ def resnet_stem(
     Args:
         in_chans: Input channels.
         small_stem: False gives the standard ResNet stem, for 224 pixels.
+        stem_stride: Stride of the small stem's first convolution.
+        stem_width: Channels of that convolution.
         stem_stages: ResNet stages to keep.
         stem_channels: Channels of all four ResNet stages, dropped ones included.
         **dd: Device and dtype.
     """
     net = SmallFaceResNet(
         BasicBlock, (2, 2, 2, 2), channels=tuple(stem_channels), in_chans=in_chans,
-        small_stem=small_stem, num_classes=0, **dd,
+        small_stem=small_stem, stem_stride=stem_stride, stem_width=stem_width, num_classes=0, **dd,
     )  # fmt: skip
     net.prune_intermediate_layers(list(range(stem_stages + 1)))
     net.feature_info = net.feature_info[: stem_stages + 1]
@@ -82,7 +86,7 @@ class TransFER(TokenModel):
         depth: Encoder blocks.
         num_heads: Attention heads.
         mlp_ratio: Width of a block's hidden layer against ``embed_dim``.
-        branches: Local attention branches.
+        branches: Local attention branches; without any, the map is not weighed.
         map_drop: Probability that a sample loses one branch's map.
         head_drop: Probability that a sample loses one attention head, in each block.
         drop_rate: Dropout before the classifier.
@@ -164,7 +168,7 @@ class TransFER(TokenModel):
 
     def tokenize(self, x: Tensor) -> Tensor:
         """Makes a class token and one token per position of the attended map."""
-        tokens: Tensor = self.embed(x * self.attention_map(x))
+        tokens: Tensor = self.embed(x * self.attention_map(x) if self.local else x)
         return tokens
 
 

@@ -27,6 +27,7 @@ default_cfgs = generate_default_cfgs(
             file=weights_path("fer_vgg.ferplus"), label_names=FERPLUS_LABELS, num_classes=8
         ),
         "fer_vgg_small.fer2013": _cfg(file=weights_path("fer_vgg_small.fer2013")),
+        "fer_vgg_nano.fer2013": _cfg(file=weights_path("fer_vgg_nano.fer2013")),
         "fer_vgg_224": _cfg(input_size=(1, 224, 224), pool_size=(14, 14)),
     }
 )
@@ -113,9 +114,17 @@ def fer_vgg_small(pretrained: bool = False, **kwargs: Any) -> FaceModel:
 
 
 @register_model
+def fer_vgg_nano(pretrained: bool = False, **kwargs: Any) -> FaceModel:
+    """The smallest VGG, for phones and pages: stride 2 at once, global pool; last map 3x3."""
+    args = {"channels": (32, 64, 96, 128), "grid": 1, "hidden": (), "drop_rate": 0.1}
+    stem = {"stem_stride": 2, "last_pool": False}
+    return _vgg("fer_vgg_nano", pretrained, **args | stem | kwargs)
+
+
+@register_model
 def fer_vgg_224(pretrained: bool = False, **kwargs: Any) -> FaceModel:
     """VGG with wide linear layers on a 7x7 grid, 224 pixels."""
     return _vgg("fer_vgg_224", pretrained, **{"grid": 7, "hidden": (4096, 4096)} | kwargs)
 
 
-__all__ = ["VGG", "fer_vgg", "fer_vgg_224", "fer_vgg_small"]
+__all__ = ["VGG", "fer_vgg", "fer_vgg_224", "fer_vgg_nano", "fer_vgg_small"]

@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from fer_zoo.training.loop import Trainer, TrainResult
     from fer_zoo.training.recipes import list_recipes, load_config, recipe_of
     from fer_zoo.training.run import train
+    from fer_zoo.training.sweep import Sweep
 
 _MODULES = {
+    "Sweep": "sweep",
     "TrainConfig": "config",
     "TrainResult": "loop",
     "Trainer": "loop",
@@ -27,6 +29,7 @@ def __getattr__(name: str) -> object:
 
 
 __all__ = [
+    "Sweep",
     "TrainConfig",
     "TrainResult",
     "Trainer",

@@ -1,9 +1,11 @@
 """Checkpoints and the log: written whole or not at all, enough to continue bit for bit."""
 
+import copy
 import json
 import pickle
+import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from fer_zoo.training.config import TrainConfig
 CHECKPOINT_NAME, LOG_NAME = "last.pt", "log.jsonl"
 #: What a checkpoint holds, by name: states of the parts of a run, and numbers.
 State = dict[str, Any]
+#: Seconds from one checkpoint to the next, at least; an epoch may take one.
+INTERVAL = 30.0
 
 
 def save_checkpoint(folder: Path, state: State) -> None:
@@ -67,12 +71,64 @@ def check_same_config(folder: Path, saved: Mapping[str, object], config: TrainCo
         ConfigError: If a setting differs from the checkpoint's.
     """
     changed = {k: v for k, v in asdict(config).items() if saved.get(k, v) != v}
+    changed.pop("capture", None)  # it changes the speed alone
     if changed:
         was = {k: saved[k] for k in changed}
         raise ConfigError(
             f"{folder} was trained with {was}, not {changed}: resume with the same settings, "
             "or start in a new folder"
         )
+
+
+class CheckpointKeeper:
+    """Writes the weights and the checkpoint of a run, but not after every short epoch.
+
+    Both are written together, so that a run resumes from a state that fits its weights. What is not
+    written yet is kept as a copy, for :meth:`flush`.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._written = -INTERVAL
+        self._state: State | None = None
+        self._save_weights: Callable[[], object] | None = None
+
+    def keep(self, state: State, save_weights: Callable[[], object] | None, last: bool) -> None:
+        """Takes the state after an epoch.
+
+        Args:
+            state: The state of a :class:`fer_zoo.training.loop.Trainer`; it may change afterwards.
+            save_weights: Writes the weights, if they are to be kept.
+            last: Whether the run ends here.
+
+        Raises:
+            OutputError: If a file cannot be written.
+        """
+        self._save_weights = save_weights or self._save_weights
+        if last or time.monotonic() - self._written >= INTERVAL:
+            self._write(state)
+        else:
+            self._state = copy.deepcopy(state)
+
+    def flush(self) -> None:
+        """Writes what is not written yet; call it whenever training ends.
+
+        Raises:
+            OutputError: If a file cannot be written.
+        """
+        if self._state is not None:
+            self._write(self._state)
+
+    def _write(self, state: State) -> None:
+        save_weights, self._save_weights, self._state = self._save_weights, None, None
+        if save_weights is not None:
+            save_weights()
+        # the checkpoint comes last: epochs whose files are incomplete are done again
+        save_checkpoint(self.folder, state)
+        self._written = time.monotonic()
 
 
 def truncate_log(folder: Path, epoch: int) -> list[dict[str, float]]:

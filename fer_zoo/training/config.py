@@ -41,14 +41,6 @@ class TrainConfig:
     model: str = _setting("dacl", "model name, as in `fer-zoo list`")
     model_args: dict[str, Any] = _setting({}, "arguments of the model, such as drop_path_rate")
     pretrained: str = _setting("", "initial weights: a name or the folder of a run")
-    pretrained_stem: str = _setting("", "initial weights of the ResNet stem alone, likewise")
-    pretrained_share: float = _setting(
-        0.0,
-        "published weights are interpolated: this share of the pretrained weights, the rest of "
-        "the trained ones",
-        ge=0,
-        le=1,
-    )
     labels: str = _setting(
         "fer2013",
         "labels to learn: fer2013 (7 classes) or ferplus (8 classes)",
@@ -112,6 +104,12 @@ class TrainConfig:
         1.0, "factor of the learning rate per layer below the head", gt=0, le=1
     )
     class_weights: bool = _setting(False, "weight classes by inverse frequency")
+    keep: str = _setting(
+        "best",
+        "weights that the run's folder keeps: of the best epoch on the validation faces, or of the "
+        "last one, which these faces did not choose",
+        choices=("best", "last"),
+    )
     balanced: bool = _setting(False, "draw every class equally often")
     exclude_leaks: bool = _setting(True, "drop training faces that equal a face of a later split")
     img_sizes: list[Any] = _setting([], "side in pixels from an epoch on, as [[0, 32], [10, 48]]")
@@ -127,6 +125,11 @@ class TrainConfig:
         "auto", "auto, bfloat16 or float32", choices=("auto", "bfloat16", "float32")
     )
     channels_last: str = _setting("auto", "auto, on or off", choices=("auto", "on", "off"))
+    capture: str = _setting(
+        "auto",
+        "auto or off: whether a GPU runs each step as one CUDA graph",
+        choices=("auto", "off"),
+    )
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
@@ -165,15 +168,6 @@ class TrainConfig:
             self.mixup and self.center_loss_weight,
             "mixup blends labels, and the center loss needs one: set mixup or center_loss_weight "
             "to 0",
-        )
-        yield (
-            self.pretrained and self.pretrained_stem,
-            "pretrained fills the stem too: set it or pretrained_stem, not both",
-        )
-        yield (
-            self.pretrained_share and not self.pretrained,
-            "pretrained_share is the share of the weights that pretrained names: set pretrained, "
-            "or set pretrained_share = 0",
         )
         yield self.batch_norm_faces == 1, "batch_norm_faces is 1; it must be 0, or 2 or more"
         yield (
@@ -215,9 +209,7 @@ class TrainConfig:
 
     def from_random_weights(self) -> "TrainConfig":
         """Returns the same recipe without the settings that need weights of other models."""
-        return dataclasses.replace(
-            self, pretrained="", pretrained_stem="", pretrained_share=0.0, teacher=""
-        )
+        return dataclasses.replace(self, pretrained="", teacher="")
 
     @property
     def augment(self) -> "BatchAugment":

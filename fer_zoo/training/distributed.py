@@ -63,6 +63,8 @@ class World:
 
     def any(self, flag: bool) -> bool:
         """Says whether the flag is set in any process."""
+        if self.size == 1:
+            return flag
         return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0)
 
 

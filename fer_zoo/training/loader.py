@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from timm.data import Mixup
 from torch import Tensor
 
 from fer_zoo.data.dataset import FaceDataset
@@ -51,6 +50,23 @@ class StoredFaces:
         """Yields all faces in order."""
         for positions in torch.split(torch.arange(len(self)), size):
             yield self[positions]
+
+
+@dataclass
+class Draws:
+    """What chance decides about the batch of one step; the rest is a pure function of it.
+
+    Args:
+        positions: Positions of the faces in the data set (N,).
+        augmentation: Uniform numbers of the augmentation (N, 12).
+        targets: Class indices (N,), or distributions (N, num_classes).
+        shares: What mixup leaves of a face, and what it takes of its partner (2,).
+    """
+
+    positions: Tensor
+    augmentation: Tensor
+    targets: Tensor
+    shares: Tensor
 
 
 class TrainLoader:
@@ -105,29 +121,54 @@ class TrainLoader:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yields the batches of one epoch, whose number sets the seed and the resolution."""
-        config = self.config
-        generator = torch.Generator().manual_seed(epoch_seed(config, epoch))
-        size = config.input_size(epoch, self.preprocessing.size)
-        steps, n = len(self), config.batch_size
+        for draws in self.draws(epoch):
+            yield self.batch(draws, self.size(epoch))
+
+    def size(self, epoch: int) -> tuple[int, int]:
+        """Returns height and width in pixels of an epoch's faces."""
+        return self.config.input_size(epoch, self.preprocessing.size)
+
+    def draws(self, epoch: int) -> Iterator[Draws]:
+        """Yields what :meth:`batch` makes the batches of one epoch from."""
+        generator = torch.Generator().manual_seed(epoch_seed(self.config, epoch))
+        steps, n = len(self), self.config.batch_size
         order = self.order(generator).to(self.faces.index_device)
         targets = self.targets
-        if config.ferplus_target == "pld":
+        if self.config.ferplus_target == "pld":
             targets = draw_labels(self.labels, generator).to(self.device)
         # each process draws for all, so that its part is the same for any number of processes; and
         # for the whole epoch, as a copy to a GPU at each step would wait for the step before it
-        draws = self.augment.draw(steps * n, generator).to(self.device)
+        augmentation = self.augment.draw(steps * n, generator).to(self.device)
+        shares = self._shares(steps)
         for step in range(steps):
             part = slice(step * n + self.part.start, step * n + self.part.stop)
-            faces = self.faces[order[part]]
-            chosen = order[part].to(self.device)
-            batch = Batch(
-                self.augment(faces, draws[part], self.preprocessing, size), targets[chosen]
-            )
-            if self.votes is not None:
-                batch.votes, batch.voted = self.votes[chosen], self.voted[chosen]
-            if self.teacher_logits is not None:
-                batch.teacher_logits = self.teacher_logits[chosen]
-            yield self.mix(batch) if config.mixup else batch
+            chosen = targets[order[part].to(self.device)]
+            yield Draws(order[part], augmentation[part], chosen, shares[step])
+
+    def _shares(self, steps: int) -> Tensor:
+        """Returns the shares of a face and of its partner in each step, (steps, 2)."""
+        own = [1.0] * steps
+        if self.config.mixup:
+            for step in range(steps):
+                np.random.rand()  # timm's Mixup decides with it whether to mix; old runs have it
+                own[step] = np.random.beta(self.config.mixup, self.config.mixup)
+        return torch.tensor([(share, 1 - share) for share in own]).to(self.device)
+
+    def batch(self, draws: Draws, size: tuple[int, int]) -> Batch:
+        """Returns a step's batch, computed on the device from draws that lie there.
+
+        Args:
+            draws: One of :meth:`draws`.
+            size: Height and width in pixels.
+        """
+        faces, chosen = self.faces[draws.positions], draws.positions.to(self.device)
+        images = self.augment(faces, draws.augmentation, self.preprocessing, size)
+        batch = Batch(images, draws.targets)
+        if self.votes is not None:
+            batch.votes, batch.voted = self.votes[chosen], self.voted[chosen]
+        if self.teacher_logits is not None:
+            batch.teacher_logits = self.teacher_logits[chosen]
+        return self.mix(batch, draws.shares) if self.config.mixup else batch
 
     def order(self, generator: torch.Generator) -> Tensor:
         """Returns the positions of one epoch's faces, shuffled, or balanced over classes."""
@@ -151,15 +192,22 @@ class TrainLoader:
         for positions in chosen.tensor_split(math.ceil(len(chosen) / 256)):
             yield self.faces[positions]
 
-    def mix(self, batch: Batch) -> Batch:
-        """Blends pairs of faces and, in the same proportion, their labels, votes and logits."""
-        n = len(batch.images)
-        mixup = Mixup(mixup_alpha=self.config.mixup, label_smoothing=0.0, num_classes=n)
-        # with the positions as classes, timm's targets are the (n, n) matrix that mixes any label
-        images, matrix = mixup(batch.images, torch.arange(n, device=batch.images.device))
+    def mix(self, batch: Batch, shares: Tensor) -> Batch:
+        """Blends pairs of faces and, in the same proportion, their labels, votes and logits.
+
+        Mixup as timm's, with shares that a CUDA graph can read.
+
+        Args:
+            batch: The faces of one step; the last is the partner of the first, and so on.
+            shares: What is left of a face, and what is taken of its partner (2,).
+        """
+        own, other = shares.unbind()
+        images = batch.images * own + batch.images.flip(0) * other
+        same = torch.eye(len(images), device=images.device)
+        matrix = same * own + same.flip(0) * other  # mixes any kind of label
         targets = batch.targets
         if targets.ndim == 1:
-            targets = F.one_hot(targets, self.num_classes).float()
+            targets = torch.eye(self.num_classes, device=targets.device)[targets]
         mixed = Batch(images, matrix @ targets)
         if batch.votes is not None and batch.voted is not None:
             mixed.votes = matrix @ batch.votes
@@ -195,6 +243,6 @@ def _check_dataset(dataset: FaceDataset, config: TrainConfig) -> None:
 
 
 def seed_everything(config: TrainConfig, epoch: int, rank: int) -> None:
-    """Seeds the global generators, which dropout, drop path and timm's Mixup use."""
+    """Seeds the global generators, which dropout, drop path and mixup use."""
     torch.manual_seed(epoch_seed(config, epoch) + rank)
     np.random.seed((epoch_seed(config, epoch) + rank) % 2**32)

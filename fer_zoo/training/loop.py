@@ -17,8 +17,10 @@ from fer_zoo.hub import save_pretrained
 from fer_zoo.models.weights import WEIGHTS_NAME, JsonObject
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.provenance import stamp
+from fer_zoo.training.captured import Stepper, choose_stepper
 from fer_zoo.training.checkpoint import (
     CHECKPOINT_NAME,
+    CheckpointKeeper,
     State,
     append_log,
     save_checkpoint,
@@ -26,7 +28,7 @@ from fer_zoo.training.checkpoint import (
 )
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
-from fer_zoo.training.initial_weights import create_initial_model, pretrained_weights
+from fer_zoo.training.initial_weights import create_initial_model
 from fer_zoo.training.loader import TrainLoader, seed_everything
 from fer_zoo.training.objective import class_weights
 from fer_zoo.training.step import TrainingStep
@@ -44,16 +46,19 @@ class TrainResult:
     """What training left behind.
 
     Args:
-        folder: The run's folder; ``create_model(folder, pretrained=True)`` loads its best epoch.
+        folder: The run's folder; ``create_model(folder, pretrained=True)`` loads the weights of
+            its best epoch, or of its last one with ``keep = "last"``.
         finished: Whether all epochs ran; False after a time limit.
-        best_epoch: The epoch whose weights were kept, counted from 0; -1 if none was finished.
-        accuracy: Accuracy of these weights on the validation split, in [0, 1].
+        best_epoch: The best epoch on the validation split, counted from 0; -1 if none was finished.
+        accuracy: Accuracy of the best epoch on the validation split, in [0, 1].
+        last_accuracy: Accuracy of the last finished epoch.
     """
 
     folder: Path
     finished: bool
     best_epoch: int
     accuracy: float
+    last_accuracy: float
 
 
 class Trainer:
@@ -81,7 +86,6 @@ class Trainer:
         seed_everything(config, -1, 0)  # all processes have the same initial weights
         model = create_initial_model(config, train_set.label_names)
         model.to(world.device)
-        self.pretrained = pretrained_weights(config, model, train_set.label_names)
         self.loader = TrainLoader(train_set, config, world, preprocessing_of(model))
         self.validation = Validation(val_set, model, world.device)
         weights = None
@@ -91,7 +95,10 @@ class Trainer:
         self.teacher: Teacher | None = None
         if config.teacher:
             self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
-        self.epoch, self.seconds, self.best_epoch, self.best_accuracy = 0, 0.0, -1, -1.0
+        self.take_step: Stepper
+        self.keeper = CheckpointKeeper(folder)
+        self.epoch, self.seconds = 0, 0.0
+        self.best_epoch, self.best_accuracy, self.last_accuracy = -1, -1.0, -1.0
         self.records: list[dict[str, float]] = []
 
     def fit(self, time_limit: float | None = None) -> TrainResult:
@@ -109,6 +116,17 @@ class Trainer:
             self._prepare_folder()
         deadline = time.monotonic() + (math.inf if time_limit is None else time_limit * 60)
         self._prepare_teacher()
+        self.take_step = choose_stepper(self.step, self.loader)
+        try:
+            self._train_epochs(deadline)
+        finally:  # also when interrupted
+            self.keeper.flush()
+        finished = self.epoch == self.config.epochs
+        return TrainResult(
+            self.folder, finished, self.best_epoch, self.best_accuracy, self.last_accuracy
+        )
+
+    def _train_epochs(self, deadline: float) -> None:
         longest = 0.0
         while self.epoch < self.config.epochs:
             start = time.monotonic()
@@ -117,14 +135,12 @@ class Trainer:
             record = self._train_epoch(deadline)
             if record is None:
                 break
-            model = published_model(self.step.averaged, self.config, self.pretrained, self.loader)
+            model = published_model(self.step.averaged, self.config, self.loader)
             record |= self.validation(partial(self.step.predict, model))
             record["seconds"] = round(time.monotonic() - start, 2)
             self.seconds += record["seconds"]
             longest = max(longest, record["seconds"])
             self._finish_epoch(record, model)
-        finished = self.epoch == self.config.epochs
-        return TrainResult(self.folder, finished, self.best_epoch, self.best_accuracy)
 
     def state_dict(self) -> State:
         """Returns the state that a checkpoint needs to continue bit for bit."""
@@ -132,10 +148,10 @@ class Trainer:
             **self.step.state_dict(),
             "config": asdict(self.config),
             "epoch": self.epoch,
-            "pretrained": self.pretrained,
             "seconds": self.seconds,
             "best_epoch": self.best_epoch,
             "best_accuracy": self.best_accuracy,
+            "last_accuracy": self.last_accuracy,
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -151,18 +167,16 @@ class Trainer:
                 f"{self.folder / CHECKPOINT_NAME} does not fit the model; resume with the data of "
                 f"the run, or start in a new folder ({error})"
             ) from error
-        device = self.world.device
-        self.pretrained = {name: tensor.to(device) for name, tensor in state["pretrained"].items()}
         self.epoch, self.seconds = state["epoch"], state["seconds"]
         self.best_epoch, self.best_accuracy = state["best_epoch"], state["best_accuracy"]
+        self.last_accuracy = state["last_accuracy"]
 
     def _prepare_folder(self) -> None:
         """Checks the room on the disk, and drops what the log says of unfinished epochs."""
         files = (self.folder / name for name in (CHECKPOINT_NAME, WEIGHTS_NAME))
         there = sum(file.stat().st_size for file in files if file.is_file())
-        pretrained = sum(tensor.nbytes for tensor in self.pretrained.values())
         # old and new files lie side by side
-        check_space(self.folder, 2 * (self.step.nbytes() + pretrained) - there)
+        check_space(self.folder, 2 * self.step.nbytes() - there)
         self.records = truncate_log(self.folder, self.epoch)
         if self.epoch == 0:  # a process killed in its first epoch can be resumed too
             save_checkpoint(self.folder, self.state_dict())
@@ -177,7 +191,7 @@ class Trainer:
 
     def _train_epoch(self, deadline: float) -> dict[str, float] | None:
         """Returns the epoch's record; None if the deadline passed before its end."""
-        config, steps = self.config, len(self.loader)
+        config, steps, size = self.config, len(self.loader), self.loader.size(self.epoch)
         seed_everything(config, self.epoch, self.world.rank)
         self.step.train()
         losses: list[Tensor] = []
@@ -189,8 +203,8 @@ class Trainer:
             unit="step",
             disable=not (self.progress and self.world.is_main),
         ) as bar:
-            for i, batch in enumerate(self.loader.epoch(self.epoch), start=1):
-                loss, hits = self.step(batch, self.epoch * steps + i - 1)
+            for i, draws in enumerate(self.loader.draws(self.epoch), start=1):
+                loss, hits = self.take_step(draws, size, self.epoch * steps + i - 1)
                 losses.append(loss)
                 correct += hits
                 bar.update()
@@ -198,14 +212,14 @@ class Trainer:
                     continue
                 mean = self._finite_mean(losses)  # it waits for the device
                 rate = i * config.batch_size / (time.perf_counter() - start)
-                accuracy = float(correct) / (i * len(batch.images))
+                accuracy = float(correct) / (i * len(draws.positions))
                 bar.set_postfix_str(f"{rate:.0f} images/s, loss {mean:.3f}, acc {accuracy:.3f}")
                 if self.world.any(time.monotonic() > deadline):
                     return None
         faces = steps * config.batch_size
         return {
             "epoch": self.epoch,
-            "img_size": config.input_size(self.epoch, self.loader.preprocessing.size)[-1],
+            "img_size": size[-1],
             "lr": self.step.optimizer.param_groups[0]["lr"],
             "train_loss": mean,
             "train_accuracy": float(self.world.mean(correct)) * self.world.size / faces,
@@ -223,27 +237,30 @@ class Trainer:
         return float(values.mean())
 
     def _finish_epoch(self, record: dict[str, float], model: nn.Module) -> None:
-        """Refuses weights that are not finite; keeps the best ones, the log and a checkpoint."""
+        """Refuses weights that are not finite; keeps weights, the log and a checkpoint."""
         nonfinite = self.step.nonfinite()
         if nonfinite or not math.isfinite(record["val_loss"]):
             what = ", ".join(nonfinite[:3]) or "the validation loss"
             raise TrainingError(f"{what} not finite after epoch {self.epoch}; {_AFTER_NAN}")
-        best = record["val_accuracy"] > self.best_accuracy
+        self.last_accuracy = record["val_accuracy"]
+        best = self.last_accuracy > self.best_accuracy
         if best:
-            self.best_epoch, self.best_accuracy = self.epoch, record["val_accuracy"]
+            self.best_epoch, self.best_accuracy = self.epoch, self.last_accuracy
         self.epoch += 1
         self.records.append(record)
         if not self.world.is_main:
             return
-        # the checkpoint comes last: an epoch whose files are incomplete is done again
-        if best:
-            save_pretrained(model, self.folder, self._provenance(record))
+        keep = None
+        if best or self.config.keep == "last":
+            keep = partial(save_pretrained, model, self.folder, self._provenance(record))
         append_log(self.folder, record)
-        save_checkpoint(self.folder, self.state_dict())
+        self.keeper.keep(self.state_dict(), keep, last=self.epoch == self.config.epochs)
 
     def _provenance(self, record: dict[str, float]) -> JsonObject:
         training = {
             "epochs": self.epoch,
+            "best_epoch": self.best_epoch + 1,
+            "best_accuracy": self.best_accuracy,
             "hours": round(self.seconds / 3600, 3),
             "processes": self.world.size,
             "bfloat16": self.step.bfloat16,

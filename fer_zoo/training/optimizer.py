@@ -1,10 +1,13 @@
 """The optimizer and the schedule of a recipe, made by timm."""
 
 from collections.abc import Callable, Set
+from typing import Any
 
+import torch
 from timm.optim import create_optimizer_v2, param_groups_layer_decay, param_groups_weight_decay
 from timm.scheduler import create_scheduler_v2
 from timm.scheduler.scheduler import Scheduler
+from torch import Tensor
 from torch.optim import Optimizer
 
 from fer_zoo.errors import ConfigError
@@ -42,6 +45,49 @@ def build_optimizer(config: TrainConfig, objective: Objective) -> Optimizer:
     return optimizer
 
 
+def fuse(optimizer: Optimizer) -> bool:
+    """Makes an optimizer take a step in one kernel, which reads numbers of the GPU's memory.
+
+    Such a step takes learning rates as tensors, so that it can be a part of a CUDA graph.
+
+    Args:
+        optimizer: The optimizer to change.
+
+    Returns:
+        Whether torch has such a kernel for it: for SGD, Adam and AdamW.
+    """
+    if type(optimizer) not in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
+        return False
+    for group in optimizer.param_groups:
+        group["fused"] = True
+        if "capturable" in group:
+            group["capturable"] = True
+    return True
+
+
+def load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Restores an optimizer's state, also one that was saved on another kind of device.
+
+    Args:
+        optimizer: The optimizer; it keeps its own kernels.
+        state: What its ``state_dict`` returned.
+
+    Raises:
+        ValueError: If the state is that of other parameters.
+    """
+    own = [
+        {key: group[key] for key in ("fused", "capturable", "foreach") if key in group}
+        for group in optimizer.param_groups
+    ]
+    groups = [saved | kernels for saved, kernels in zip(state["param_groups"], own, strict=True)]
+    optimizer.load_state_dict({**state, "param_groups": groups})
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, Tensor) and name != "step" and value.shape == parameter.shape:
+                # fused kernels need the layout of the parameter
+                values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
 def build_scheduler(config: TrainConfig, optimizer: Optimizer, epoch_steps: int) -> Scheduler:
     """Returns the schedule of the learning rate; it counts steps.
 
@@ -77,4 +123,4 @@ def build_scheduler(config: TrainConfig, optimizer: Optimizer, epoch_steps: int)
     return scheduler
 
 
-__all__ = ["build_optimizer", "build_scheduler"]
+__all__ = ["build_optimizer", "build_scheduler", "fuse", "load_optimizer"]

@@ -10,6 +10,9 @@ from typing import Any, get_origin, get_type_hints
 from fer_zoo.errors import ConfigError
 from fer_zoo.training.config import TrainConfig
 
+#: The recipe of pretrained weights, which is that of no model.
+FINE_TUNE = "fine_tune"
+
 
 def list_recipes() -> list[str]:
     """Returns the names of the recipes that come with the package."""
@@ -77,4 +80,4 @@ def _read_recipe(recipe: str | Path) -> dict[str, Any]:
         raise ConfigError(f"recipe {recipe}: {error}") from error
 
 
-__all__ = ["list_recipes", "load_config", "recipe_of"]
+__all__ = ["FINE_TUNE", "list_recipes", "load_config", "recipe_of"]

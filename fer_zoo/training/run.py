@@ -14,7 +14,7 @@ from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import join_world
 from fer_zoo.training.initial_weights import architecture_of
 from fer_zoo.training.loop import Trainer, TrainResult
-from fer_zoo.training.recipes import load_config, recipe_of
+from fer_zoo.training.recipes import FINE_TUNE, load_config, recipe_of
 
 _logger = logging.getLogger(__name__)
 
@@ -42,7 +42,8 @@ def train(
         data: Where FER-2013 lies, with the FER+ votes if the recipe needs them, or a training and
             a validation data set.
         out: The folder to write.
-        recipe: Name or TOML file of a recipe; by default that of the model, if it has one.
+        recipe: Name or TOML file of a recipe; by default that of the model, if it has one, or
+            ``fine_tune`` with ``pretrained``.
         resume: Continues from the folder's checkpoint; settings not given are the checkpoint's.
         time_limit: Minutes after which to stop; a stopped run can be resumed.
         device: Where to compute; CUDA where there is one.
@@ -135,8 +136,9 @@ def _resumed_config(
 def _new_config(
     model: str | None, recipe: str | Path | None, settings: dict[str, Any]
 ) -> TrainConfig:
-    if model is None and recipe is None and settings.get("pretrained"):
-        settings = {**settings, "model": architecture_of(settings["pretrained"])}
+    if recipe is None and settings.get("pretrained"):
+        recipe = FINE_TUNE
+        settings = {"model": architecture_of(settings["pretrained"]), **settings}
     return load_config(recipe or (model and recipe_of(model)), **settings)
 
 

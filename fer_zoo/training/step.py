@@ -4,14 +4,16 @@ import torch
 from timm.utils import ModelEmaV3, dispatch_clip_grad
 from torch import Tensor, nn
 
-from fer_zoo.inference.device import gains_from_bfloat16, gains_from_channels_last
+from fer_zoo.inference.device import gains_from_bfloat16, gains_from_channels_last, has_graphs
 from fer_zoo.models import FaceModel
 from fer_zoo.training.checkpoint import State
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
 from fer_zoo.training.objective import Batch, Objective
-from fer_zoo.training.optimizer import build_optimizer, build_scheduler
+from fer_zoo.training.optimizer import build_optimizer, build_scheduler, fuse, load_optimizer
 from fer_zoo.training.teacher import Teacher
+
+_Pair = tuple[list[Tensor], list[Tensor]]
 
 
 class TrainingStep:
@@ -30,6 +32,7 @@ class TrainingStep:
         averaged: The model to validate and publish: the averaged weights if there are any.
         teacher: A model that gives each batch its teacher logits, or None.
         bfloat16: Whether forward passes compute in bfloat16.
+        fused: Whether the optimizer's step can be a part of a CUDA graph.
 
     Raises:
         ConfigError: If the optimizer or the schedule does not take the settings.
@@ -56,8 +59,12 @@ class TrainingStep:
             ModelEmaV3(model, config.ema_decay, use_warmup=True) if config.ema_decay else None
         )
         self.averaged: nn.Module = model if self.ema is None else self.ema.module
+        self._pairs = _pairs(self.averaged, model)
         self.optimizer = build_optimizer(config, self.objective)
         self.scheduler = build_scheduler(config, self.optimizer, epoch_steps)
+        self.fused = has_graphs(world.device) and fuse(self.optimizer)
+        groups = self.optimizer.param_groups
+        self.rates = [torch.zeros((), device=world.device) for _ in groups]  # where it is fused
 
     def _choose_precision(self) -> None:
         config, gains = self.config, gains_from_bfloat16(self.world.device)
@@ -84,7 +91,28 @@ class TrainingStep:
         Returns:
             The mean loss, and the number of correct faces; both are scalars on the device.
         """
+        self.schedule(update)
+        result = self.compute_gradients(batch)
+        self.update_weights()
+        self.update_averages(update)
+        return result
+
+    def schedule(self, update: int) -> None:
+        """Sets the learning rates of a step."""
         self.scheduler.step_update(update)
+        if self.fused:
+            for rate, group in zip(self.rates, self.optimizer.param_groups, strict=True):
+                rate.fill_(group["lr"])
+
+    def compute_gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Runs the model forward and backward; a CUDA graph can hold it.
+
+        Args:
+            batch: This process's part of the batch.
+
+        Returns:
+            The mean loss, and the number of correct faces; both are scalars on the device.
+        """
         batch.images = batch.images.contiguous(memory_format=self.memory_format)
         if self.teacher is not None:
             with self._autocast():
@@ -101,10 +129,33 @@ class TrainingStep:
             correct += (logits.detach().argmax(dim=1) == hard).sum()
         if self.config.clip_grad:
             dispatch_clip_grad(self.objective.parameters(), self.config.clip_grad)
-        self.optimizer.step()
-        if self.ema is not None:
-            self.ema.update(self.model, step=update)
         return loss, correct
+
+    def update_weights(self) -> None:
+        """Takes the optimizer's step; if it is fused, a CUDA graph can hold it."""
+        if not self.fused:
+            self.optimizer.step()
+            return
+        groups = self.optimizer.param_groups
+        numbers = [group["lr"] for group in groups]
+        for group, rate in zip(groups, self.rates, strict=True):
+            group["lr"] = rate
+        self.optimizer.step()
+        for group, number in zip(groups, numbers, strict=True):
+            group["lr"] = number
+
+    @torch.no_grad()
+    def update_averages(self, update: int) -> None:
+        """Moves the averaged weights towards the model's, as timm's ModelEmaV3 does.
+
+        Its own ``update`` lists all tensors at each step, for which a GPU would wait.
+        """
+        if self.ema is not None:
+            decay = self.ema.get_decay(update)
+            (averages, weights), (copies, counts) = self._pairs
+            torch._foreach_lerp_(averages, weights, 1 - decay)
+            if counts:
+                torch._foreach_copy_(copies, counts)
 
     @torch.no_grad()
     def predict(self, model: nn.Module, x: Tensor) -> Tensor:
@@ -114,7 +165,9 @@ class TrainingStep:
         return logits.float()
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.bfloat16)
+        # without its cache, which would keep tensors of a CUDA graph's warm-up
+        kind, enabled = self.world.device.type, self.bfloat16
+        return torch.autocast(kind, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
     def nonfinite(self) -> list[str]:
         """Returns the names of tensors that are not finite; a loss shows them one step later."""
@@ -122,6 +175,11 @@ class TrainingStep:
         tensors = {name: t for name, t in tensors.items() if t.is_floating_point()}
         finite = torch.stack([t.isfinite().all() for t in tensors.values()]).tolist()
         return [name for name, good in zip(tensors, finite, strict=True) if not good]
+
+    def changing(self) -> list[Tensor]:
+        """Returns the tensors that a step changes, without the averaged weights."""
+        values = [v for state in self.optimizer.state.values() for v in state.values()]
+        return [*self.objective.state_dict().values(), *filter(torch.is_tensor, values)]
 
     def state_dict(self) -> State:
         """Returns the state that a checkpoint needs to continue bit for bit."""
@@ -134,7 +192,7 @@ class TrainingStep:
     def load_state_dict(self, state: State) -> None:
         """Restores what :meth:`state_dict` returned."""
         self.objective.load_state_dict(state["objective"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
 
@@ -145,6 +203,18 @@ class TrainingStep:
         """
         objective, model = _bytes(self.objective), _bytes(self.model)
         return 3 * objective + model * (1 if self.ema is None else 2)
+
+
+def _pairs(averaged: nn.Module, model: nn.Module) -> tuple[_Pair, _Pair]:
+    """Returns averaged tensors and the model's: those of numbers to average, and counts."""
+    numbers: _Pair = ([], [])
+    counts: _Pair = ([], [])
+    pairs = zip(averaged.state_dict().values(), model.state_dict().values(), strict=True)
+    for average, value in pairs:
+        averages, values = numbers if average.is_floating_point() else counts
+        averages.append(average)
+        values.append(value)
+    return numbers, counts
 
 
 def _bytes(module: nn.Module) -> int:

@@ -10,6 +10,7 @@ from fer_zoo.errors import ConfigError
 from fer_zoo.inference.logits import predict_logits
 from fer_zoo.labels import label_order
 from fer_zoo.models import Ensemble
+from fer_zoo.models.ensemble import reorder
 
 
 class Teacher(nn.Module):
@@ -51,8 +52,7 @@ class Teacher(nn.Module):
         """Returns the teacher's logits for the student's input."""
         if images.shape[-2:] != self.size:
             images = F.interpolate(images, size=self.size, mode="bilinear", align_corners=False)
-        logits: Tensor = self.ensemble(images)[:, self.order]
-        return logits
+        return reorder(self.ensemble(images), self.order)
 
     def predict_fixed_views(self, batches: Iterable[Tensor]) -> Tensor:
         """Returns the logits of faces without augmentation, averaged with their mirror images.
@@ -64,7 +64,7 @@ class Teacher(nn.Module):
             float32 (all faces, num_classes) on the CPU, in the student's order of classes.
         """
         logits = [predict_logits(self.ensemble, faces, flip=True) for faces in batches]
-        return torch.cat(logits)[:, self.order]
+        return reorder(torch.cat(logits), self.order)
 
 
 __all__ = ["Teacher"]

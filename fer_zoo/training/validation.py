@@ -1,7 +1,7 @@
 """What follows an epoch: the model that would be published, and its figures on validation faces."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -12,26 +12,20 @@ from fer_zoo.models import FaceModel
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.training.batch_norm import reestimate_batch_norm
 from fer_zoo.training.config import TrainConfig
-from fer_zoo.training.initial_weights import interpolate_weights
 from fer_zoo.training.loader import StoredFaces, TrainLoader
 
 _BATCH = 256
 
 
-def published_model(
-    model: nn.Module, config: TrainConfig, pretrained: Mapping[str, Tensor], loader: TrainLoader
-) -> nn.Module:
+def published_model(model: nn.Module, config: TrainConfig, loader: TrainLoader) -> nn.Module:
     """Returns a copy of a trained model as its recipe publishes it, in eval mode.
 
     Args:
         model: The trained model, with averaged weights if the recipe averages them.
         config: The recipe.
-        pretrained: The weights that ``pretrained_share`` interpolates with, from
-            :func:`fer_zoo.training.initial_weights.pretrained_weights`.
         loader: The training faces.
     """
     published = copy.deepcopy(model).eval()
-    interpolate_weights(published, pretrained, config.pretrained_share)
     if config.batch_norm_faces and not config.freeze:
         faces = loader.sample(config.batch_norm_faces)
         reestimate_batch_norm(published, map(loader.preprocessing.tensor, faces))
@@ -65,13 +59,15 @@ class Validation:
         Args:
             predict: Gives the logits (N, num_classes) of a model's input (N, C, H, W).
         """
-        loss = correct = 0.0
+        losses, correct = [], []
         batches = zip(self.faces.batches(_BATCH), torch.split(self.targets, _BATCH), strict=True)
         for faces, targets in batches:
             logits = predict(self.preprocessing.tensor(faces))
-            loss += float(F.cross_entropy(logits, targets, reduction="sum"))
-            correct += int((logits.argmax(dim=1) == targets).sum())
-        return {"val_loss": loss / len(self), "val_accuracy": correct / len(self)}
+            losses.append(F.cross_entropy(logits, targets, reduction="sum"))
+            correct.append((logits.argmax(dim=1) == targets).sum())
+        # read at the end, as a GPU would wait for each number
+        loss, hits = (sum(torch.stack(values).tolist()) for values in (losses, correct))
+        return {"val_loss": loss / len(self), "val_accuracy": hits / len(self)}
 
 
 __all__ = ["Validation", "published_model"]

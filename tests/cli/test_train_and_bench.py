@@ -1,9 +1,14 @@
 import json
+import os
+import signal
 
 import pytest
 import torch
+from tiny_training import TINY
 
 from fer_zoo.cli import main
+from fer_zoo.training.checkpoint import load_checkpoint
+from fer_zoo.training.step import TrainingStep
 
 
 def test_bench(capsys):
@@ -31,3 +36,22 @@ def test_a_time_limit_before_the_first_epoch(synthetic_root, tmp_path, capsys):
     assert all(line.startswith("fer-zoo: ") for line in err.splitlines() if "epoch" not in line)
     assert main([*argv, "--time-limit", "-1"]) == 2
     assert "time_limit is -1.0 minutes" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
+def test_a_terminated_run_writes_its_finished_epochs(synthetic_root, tmp_path, capsys, monkeypatch):
+    step = TrainingStep.__call__
+
+    def terminated(self, batch, update):
+        if update == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, batch, update)
+
+    monkeypatch.setattr(TrainingStep, "__call__", terminated)
+    argv = ["train", "vgg_small", "--data", str(synthetic_root), "--out", str(tmp_path / "run")]
+    settings = ["--batch-size", "42", "--ferplus-weight", "0", "--img-sizes", "[[0, 32]]"]
+    before = signal.getsignal(signal.SIGTERM)
+    assert main([*argv, *settings, "--model-args", json.dumps(TINY["vgg_small"])]) == 130
+    assert capsys.readouterr().err.endswith("fer-zoo: interrupted\n")
+    assert load_checkpoint(tmp_path / "run")["epoch"] == 2
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -42,8 +42,10 @@ SHORTER = {
     "fer-zoo train transfer_concat_224": f"{TRAIN} --model-args "
     '{"stem_channels":[8,8,8,8],"embed_dim":16,"depth":1,"num_heads":2}',
     "fer-zoo train vgg_224": f'{TRAIN} --model-args {{"channels":[8,8,8,8],"hidden":[16]}}',
+    "fer-zoo train --pretrained dacl --data faces": f"{TRAIN} --batch-size 4",
     "fer-zoo train": TRAIN,
     "fer-zoo bench": "--steps 1 --batch-size 4",
+    "python examples/train_zoo.py": "--only vgg_nano --epochs 1 --batch-size 14",
 }
 #: Beginnings of commands that do not run, and why.
 SKIPPED = {
@@ -59,6 +61,7 @@ SKIPPED = {
     "sudo ": "it needs root",
     "fer-zoo train toy": "test_contributing.py does it",
     "torchrun": "tests/training does it",
+    "python examples/report_rows.py": "test_examples.py does it, for shorter",
 }
 #: Words of Python blocks, and what stands in their place.
 REPLACED = {"epochs=60": "epochs=1, batch_size=14, img_sizes=[[0, 32]], batch_norm_faces=7"}
@@ -141,10 +144,10 @@ def reader(prepared, tmp_path, monkeypatch):
 
 
 def make_runs(words):
-    """Ships as a run what a command takes from an earlier block, such as ``runs/vgg_first``."""
+    """Ships as a run what a command takes from an earlier block, such as ``runs/vgg``."""
     for name in re.findall(r"(?<!--out )\bruns/(\w+)", words):
         if not (folder := Path("runs", name)).exists():
-            model = re.sub("_(first|second|ferplus)$", "", name)
+            model = name.removesuffix("_ferplus")
             fer_zoo.save_pretrained(fer_zoo.create_model(model, pretrained=True), folder)
 
 
@@ -158,15 +161,16 @@ def check_settings(args):
 
 def run(command):
     """Runs a command in this process."""
+    added = beginning(SHORTER, command)
+    shorter = SHORTER[added].split() if added else []
     if command[0] == "fer-zoo":
         args = build_parser().parse_args(command[1:])
         if command[1] == "train":
             check_settings(args)
-        added = beginning(SHORTER, command)
-        assert main([*command[1:], *(SHORTER[added].split() if added else [])]) == 0
+        assert main([*command[1:], *shorter]) == 0
     else:
         assert command[0] == "python", f"neither run nor skipped: {command}"
-        runpy.run_path(command[1])["main"](command[2:])
+        runpy.run_path(command[1])["main"]([*command[2:], *shorter])
 
 
 @pytest.mark.parametrize("text", cases("console"))

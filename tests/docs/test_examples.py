@@ -11,6 +11,8 @@ from PIL import Image
 
 import fer_zoo
 from fer_zoo.hub import save_pretrained
+from fer_zoo.layers import RelativeSelfAttention2d
+from fer_zoo.training import load_config
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = [
@@ -80,21 +82,57 @@ def test_train_zoo(synthetic_root, tmp_path, capsys):
     assert (tmp_path / "dacl" / "model.safetensors").stat().st_mtime_ns == written
 
 
-def test_train_zoo_starts_from_the_runs_beside(tmp_path):
-    initial_weights = runpy.run_path(str(EXAMPLES / "train_zoo.py"))["initial_weights"]
-    assert initial_weights("vgg", tmp_path) == {}  # those that the recipe names
-    for name in ("resnet18_first", "vgg", "vgg_first", "resnet50_first", "resnet50_second"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "model.safetensors").touch()
-    expected = {
-        "resnet18": ("pretrained", "resnet18_first"),
-        "resnet50_second": ("pretrained", "resnet50_first"),
-        "resnet50": ("pretrained", "resnet50_second"),  # the later one
-        "transfer": ("pretrained_stem", "resnet18_first"),
-        "vgg_ferplus": ("pretrained", "vgg"),  # the finished one
-    }
-    for recipe, (setting, run) in expected.items():
-        assert initial_weights(recipe, tmp_path) == {setting: str(tmp_path / run)}
+def test_report_rows(synthetic_root, tmp_path, capsys):
+    settings = [synthetic_root, tmp_path, "--rows", 14, "--epochs", 1]
+    run("report_rows", *settings, "--time-limit", 0)
+    assert "the time is up" in capsys.readouterr().out
+    run("report_rows", *settings)
+    assert "row 14: " in capsys.readouterr().out
+    found = json.loads((tmp_path / "report_rows.json").read_text())["14"]
+    low, high = found["interval"]
+    assert low <= found["accuracy"] <= high and found["best_epoch"] == found["epochs"] == 1
+
+
+def test_rows_have_the_settings_of_the_report():
+    names = runpy.run_path(str(EXAMPLES / "report_rows.py"))
+    rows = names["read_rows"]()
+    assert list(rows) == list(range(1, 18))
+    for row in rows.values():
+        config, twin = (names["config_of"](row, size) for size in (48, 224))
+        assert (config.epochs, config.lr) == (int(row["epochs"]), float(row["lr"]))
+        assert config.optimizer == row["optimizer"] and twin.model == f"{config.model}_224"
+        assert bool(config.flip) == (row["augmentation"] == "yes")
+        assert config.exclude_leaks and config.batch_size == 32 and config.milestones == [15, 30]
+
+
+def test_ablations(synthetic_root, tmp_path, capsys, monkeypatch):
+    names = runpy.run_path(str(EXAMPLES / "ablations.py"))
+    studies = names["STUDIES"]
+    for variants in studies.values():  # each changes one thing of the first
+        first, *others = variants.values()
+        assert others and all(other != first for other in others)
+    few = load_config(EXAMPLES / "ablations.toml", batch_size=16, img_sizes=[[0, 32]])
+    (tmp_path / "few.toml").write_text(
+        "".join(f"{k} = {json.dumps(v)}\n" for k, v in vars(few).items() if v != {})
+    )
+    settings = [synthetic_root, tmp_path, "--only", "attention", "--seeds", 0, "--epochs", 1]
+    run("ablations", *settings, "--recipe", tmp_path / "few.toml")
+    found = json.loads((tmp_path / "ablations.json").read_text())["attention"]
+    assert set(found) == {"relative", "none"} and set(found["none"]["0"]) < set(
+        found["relative"]["0"]
+    )
+    figures = found["relative"]["0"]
+    assert 0 < figures["entropy"] <= 1 and 0 <= figures["uniform"] <= 1
+
+
+def test_uniform_attention_is_the_mean_of_all_positions():
+    uniform = runpy.run_path(str(EXAMPLES / "ablations.py"))["UniformAttention"]
+    layer = RelativeSelfAttention2d(16)
+    x = torch.randn(2, 16, 3, 4)
+    torch.nn.init.zeros_(layer.position_bias)
+    with torch.no_grad():
+        layer.qkv.weight[:32] = 0  # no query and no key: each position attends to all alike
+    torch.testing.assert_close(uniform(layer)(x), layer(x))
 
 
 def test_fine_tune(weights, own_faces, tmp_path, capsys):

@@ -109,11 +109,12 @@ def test_timms_getter_takes_the_model(name):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "dacl"])
-@pytest.mark.parametrize("stride", [16, 8, 4])
+@pytest.mark.parametrize(("stem", "stride"), [(2, 16), (2, 8), (2, 4), (1, 8), (1, 4), (1, 2)])
 @torch.no_grad()
-def test_output_stride_is_that_of_the_maps(name, stride):
-    widths = {"channels": (8, 16, 24, 32)}
+def test_output_stride_is_that_of_the_maps(name, stem, stride):
+    widths = {"channels": (8, 16, 24, 32), "stem_stride": stem, "stem_width": 8}
     model = fresh(name, output_stride=stride, **widths)
+    assert model.feature_info[0]["reduction"] == stem
     assert model.feature_info[-1]["reduction"] == stride
     for found, info in zip(maps_of(model, faces(size=64)), model.feature_info, strict=True):
         assert found.shape[2:] == (64 // info["reduction"],) * 2
@@ -124,3 +125,16 @@ def test_output_stride_is_that_of_the_maps(name, stride):
 def test_an_output_stride_that_the_stem_cannot_have_is_refused(name, stride):
     with pytest.raises(ValueError, match=r"output_stride must be one of \[\d+, \d+, \d+\]"):
         fer_zoo.create_model(name, output_stride=stride, device="meta")
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "message"),
+    [
+        ("resnet18", {"stem_stride": 4}, "stem_stride must be 1 or 2, not 4"),
+        ("dacl", {"attention": "sharp"}, "no attention 'sharp'; it can be relative, plain, none"),
+        ("dacl", {"channels": (8, 8, 8, 12), "attention": "relative"}, "multiple of num_heads=8"),
+    ],
+)
+def test_a_stem_or_attention_that_there_is_not_is_refused(name, args, message):
+    with pytest.raises(ValueError, match=message):
+        fer_zoo.create_model(name, device="meta", **args)

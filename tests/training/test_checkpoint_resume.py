@@ -9,6 +9,7 @@ import torch
 from tiny_training import (
     TINY,
     checkpoint,
+    config_of,
     equal,
     faces,
     ferplus,
@@ -21,6 +22,8 @@ from tiny_training import (
 
 from fer_zoo.data import FERPlus
 from fer_zoo.errors import ConfigError, OutputError, TrainingError
+from fer_zoo.training import checkpoint as checkpoint_module
+from fer_zoo.training import loop as loop_module
 from fer_zoo.training import run as run_module
 from fer_zoo.training import train
 from fer_zoo.training.step import TrainingStep
@@ -64,19 +67,6 @@ def test_a_resumed_run_draws_the_same_labels(synthetic_root, tmp_path):
     assert_same_runs(tmp_path / "broken", tmp_path / "whole")
 
 
-def test_a_resumed_run_interpolates_with_the_same_weights(finished, tmp_path):
-    shutil.copytree(finished, tmp_path / "start")
-    settings = {"pretrained": str(tmp_path / "start"), "pretrained_share": 0.5}
-    settings |= {"batch_norm_faces": 16}
-    run(tmp_path / "whole", **settings)
-    with killed_at(4):
-        run(tmp_path / "broken", **settings)
-    shutil.rmtree(tmp_path / "start")
-    run(tmp_path / "start", epochs=1, seed=5)  # other weights
-    assert train(None, DATA, tmp_path / "broken", resume=True).finished
-    assert_same_runs(tmp_path / "broken", tmp_path / "whole")
-
-
 def test_a_resumed_run_reads_its_checkpoint_once(tmp_path, monkeypatch):
     with killed_at(4):
         run(tmp_path / "run", n=48)
@@ -97,6 +87,38 @@ def test_a_run_without_an_epoch_is_resumed_or_begun_anew(tmp_path):
     assert [r["epoch"] for r in records(tmp_path / "run")] == [0, 1]
     assert_same_runs(tmp_path / "run", tmp_path / "new")
     assert not list((tmp_path / "run").glob(".*"))
+
+
+def test_short_epochs_are_not_each_written(tmp_path, monkeypatch):
+    """A killed process loses at most the epochs of half a minute; an interrupted one loses none."""
+    settings, written = {"epochs": 5, "ema_decay": 0.0, "lr": 0.05}, []
+
+    def counting(folder, state):
+        written.append(state["epoch"])
+        save_checkpoint(folder, state)
+
+    save_checkpoint = checkpoint_module.save_checkpoint
+    for module in (checkpoint_module, loop_module):
+        monkeypatch.setattr(module, "save_checkpoint", counting)
+    run(tmp_path / "whole", **settings)
+    assert written == [0, 1, 5]
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_module, "INTERVAL", 0.0)
+        run(tmp_path / "each", **settings)
+    assert written[3:] == [0, 1, 2, 3, 4, 5]
+    assert_same_runs(tmp_path / "each", tmp_path / "whole")
+    for folder, epoch in (("killed", 1), ("interrupted", 4)):
+        with monkeypatch.context() as patch, killed_at(13):
+            if folder == "killed":
+                patch.setattr(checkpoint_module.CheckpointKeeper, "flush", lambda self: None)
+            run(tmp_path / folder, **settings)
+        saved = checkpoint(tmp_path / folder)
+        assert saved["epoch"] == epoch and len(records(tmp_path / folder)) == 4
+        best = config_of(tmp_path / folder)
+        assert best["metrics"]["val"]["accuracy"] == saved["best_accuracy"]
+        assert best["training"]["epochs"] == saved["best_epoch"] + 1
+        assert run(tmp_path / folder, **settings, resume=True).finished
+        assert_same_runs(tmp_path / folder, tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,6 @@ def test_words_that_are_no_choice_are_refused(field):
     ("settings", "message"),
     [
         ({"batch_norm_faces": 1}, "0, or 2 or more"),
-        ({"pretrained_share": 0.5}, "set pretrained, or set pretrained_share = 0"),
-        ({"pretrained": "dacl", "pretrained_stem": "resnet18"}, "not both"),
         ({"mixup": 0.2, "center_loss_weight": 0.01}, "center_loss_weight to 0"),
         ({"mixup": 0.2, "batch_size": 33}, "even"),
         ({"batch_size": 10, "accumulate": 3}, "multiple of accumulate = 3"),
@@ -76,9 +74,8 @@ def test_from_random_weights_a_recipe_needs_no_other_weights(recipe):
     config = load_config(recipe)
     alone = config.from_random_weights()
     changed = {k for k, v in vars(alone).items() if v != vars(config)[k]}
-    assert changed <= {"pretrained", "pretrained_stem", "pretrained_share", "teacher"}
-    assert not any(vars(alone)[k] for k in ("pretrained", "pretrained_stem", "teacher"))
-    assert alone.pretrained_share == 0
+    assert changed <= {"pretrained", "teacher"}
+    assert not alone.pretrained and not alone.teacher
 
 
 def test_sizes_follow_the_epochs():

@@ -112,7 +112,9 @@ def test_mixup_blends_softened_teacher_logits_as_it_blends_faces():
     # constant faces tell how much of the partner each face has
     np.random.seed(0)
     images = torch.arange(16.0).view(16, 1, 1, 1).expand(16, 1, 32, 32)
-    mixed = batches.mix(Batch(images.clone(), torch.arange(16) % 7, teacher_logits=logits))
+    mixed = batches.mix(
+        Batch(images, torch.arange(16) % 7, teacher_logits=logits), torch.tensor([0.3, 0.7])
+    )
     own = torch.arange(16.0)
     kept = (mixed.images[:, 0, 0, 0] - own.flip(0)) / (own - own.flip(0))
     assert 0 < kept.min() < 1 and torch.allclose(kept, kept[:1].expand(16), atol=1e-5)

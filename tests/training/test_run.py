@@ -8,6 +8,7 @@ import torch
 from tiny_training import (
     STILL,
     TINY,
+    checkpoint,
     config_of,
     equal,
     faces,
@@ -25,6 +26,7 @@ from fer_zoo.data.lazy import LazyFaces
 from fer_zoo.errors import ConfigError, DataError, DataNotFoundError
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 from fer_zoo.training import load_config, train
+from fer_zoo.training.validation import Validation
 
 pytestmark = pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
 
@@ -51,6 +53,33 @@ def test_training_learns_and_leaves_a_model_folder(tmp_path):
     assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
     model = fer_zoo.create_model(tmp_path / "run", pretrained=True)
     assert model.label_names == FER2013_LABELS
+
+
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 3)])
+def test_the_recipe_says_which_weights_are_kept(tmp_path, monkeypatch, keep, epoch):
+    figures = iter([0.2, 0.5, 0.3])
+    monkeypatch.setattr(
+        Validation, "__call__", lambda *_: {"val_loss": 1.0, "val_accuracy": next(figures)}
+    )
+    settings = {"epochs": 3, "ema_decay": 0.0, "batch_norm_faces": 0, "keep": keep}
+    result = run(tmp_path / "last", **settings)
+    assert (result.best_epoch, result.accuracy, result.last_accuracy) == (1, 0.5, 0.3)
+    found = config_of(tmp_path / "last")
+    training, metrics = found["training"], found["metrics"]["val"]
+    assert training["epochs"] == epoch
+    assert metrics["accuracy"] == (0.5 if keep == "best" else 0.3)
+    assert (training["best_epoch"], training["best_accuracy"]) == (2, 0.5)
+    kept = {f"model.{k}": v for k, v in weights(tmp_path / "last").items()}
+    trained = checkpoint(tmp_path / "last")["objective"]
+    assert equal(kept, {k: v for k, v in trained.items() if k in kept}) is (keep == "last")
+
+
+def test_pretrained_weights_are_fine_tuned_by_a_recipe_of_their_own(finished_vgg, tmp_path):
+    data = (faces(32), faces(14, seed=1))
+    train(data=data, out=tmp_path / "run", pretrained=str(finished_vgg), epochs=1, batch_size=16)
+    found = config_of(tmp_path / "run")
+    expected = load_config("fine_tune", model="vgg_small", pretrained=str(finished_vgg))
+    assert load_config(**found["recipe"] | {"epochs": 10, "batch_size": 64}) == expected
 
 
 def test_an_unknown_device_is_refused(tmp_path):
@@ -159,4 +188,4 @@ def test_settings_are_read_without_torch_and_at_once():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=os.environ
     )
     assert done.returncode == 0, done.stderr
-    assert "--pretrained-share" in done.stdout
+    assert "--batch-norm-faces" in done.stdout
