@@ -72,12 +72,13 @@ class ExportRecord:
             WeightsError: If the file was not written by ``fer-zoo export``.
         """
         try:
-            said = {
+            said: dict[str, Any] = {
                 key: value if key in _STRINGS else json.loads(value)
                 for key, value in metadata.items()
                 if key in {field.name for field in fields(cls)}
             }
-            record = cls(**{**said, "label_names": tuple(said["label_names"])})
+            said["label_names"] = tuple(said["label_names"])
+            record = cls(**said)
             record.check()
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(

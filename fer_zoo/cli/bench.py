@@ -78,23 +78,19 @@ def _run_engines(args: argparse.Namespace) -> int:
 
     from fer_zoo.exporting.speed import time_engines
 
-    found = time_engines(args.models, data=args.data, steps=args.steps, threads=args.threads)
-    if args.json:
-        print("\n".join(json.dumps(asdict(speed)) for speed in found))
-        return 0
-    print(f"{found[0].hardware}; threads of a pass: {args.threads}")
+    speeds = time_engines(args.models, data=args.data, steps=args.steps, threads=args.threads)
+    rows = []
+    for s in speeds:
+        if args.json:
+            print(json.dumps(asdict(s)), flush=True)
+        share = None if s.accuracy is None else 100 * s.accuracy
+        rows.append(
+            (s.model, s.engine, s.milliseconds, s.faces_per_second, s.start_seconds,
+             s.start_mebibytes, s.file_mebibytes, share)
+        )  # fmt: skip
     heads = ("model", "engine", "ms, 1 face", "faces/s", "start s", "start MiB", "file MiB")
-    rows = [
-        (s.model, s.engine, s.milliseconds, s.faces_per_second, s.start_seconds,
-         s.start_mebibytes, s.file_mebibytes, 100 * s.accuracy if s.accuracy else None)
-        for s in found
-    ]  # fmt: skip
-    print(
-        tabulate(
-            rows,
-            (*heads, "accuracy %"),
-            "plain",
-            floatfmt=("", "", ".2f", ".0f", ".2f", ".0f", ".1f", ".2f"),
-        )
-    )
+    if not args.json:
+        forms = ("", "", ".2f", ".0f", ".2f", ".0f", ".1f", ".2f")
+        print(f"{s.hardware}; threads of a pass: {args.threads}")
+        print(tabulate(rows, (*heads, "accuracy %"), "plain", floatfmt=forms))
     return 0

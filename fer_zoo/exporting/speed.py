@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -79,10 +79,11 @@ class _Engine:
 
 def time_engines(
     models: Sequence[str], *, data: str | None = None, steps: int = 200, threads: int = 1
-) -> list[Speed]:
-    """Times models by every engine that is installed, one face after the other, in turn.
+) -> Iterator[Speed]:
+    """Times models by every engine that is installed, one model after the other.
 
-    Engines take turns at each face, so that other load hits all of them alike.
+    The engines of a model take turns at each face, so that other load hits all of them alike; the
+    package fer takes turns with the first model.
 
     Args:
         models: Names, or folders that training wrote.
@@ -92,6 +93,7 @@ def time_engines(
 
     Raises:
         ConfigError: If ``steps`` or ``threads`` is below 1.
+
     """
     for name, value in (("steps", steps), ("threads", threads)):
         if value < 1:
@@ -99,10 +101,10 @@ def time_engines(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            engines = [e for m in models for e in _engines(m, Path(folder), data, threads)]
-            engines += _fer(threads)
-            return _timed(engines, steps, threads)
+        for i, model in enumerate(models):
+            with tempfile.TemporaryDirectory() as folder:
+                engines = _engines(model, Path(folder), data, threads)
+                yield from _timed(engines + ([] if i else _fer(threads)), steps, threads)
     finally:
         torch.set_num_threads(before)
 
@@ -170,7 +172,7 @@ def _timed(engines: list[_Engine], steps: int, threads: int) -> list[Speed]:
                 seconds += [_seconds(engine.classify, faces)][: i >= 0]
     found = []
     for engine, one, many in zip(engines, single, batched, strict=True):
-        start, peak = _first_face(engine.start) if engine.start else (None, None)
+        start, peak = _first_face(engine.start, min(3, steps)) if engine.start else (None, None)
         found.append(
             Speed(
                 model=engine.model,
@@ -194,10 +196,10 @@ def _seconds(classify: Classify, faces: NDArray[np.uint8]) -> float:
     return time.perf_counter() - start
 
 
-def _first_face(code: str) -> tuple[float, float | None]:
-    """Returns the seconds and MiB of a fresh process up to its first face; the fastest of three."""
+def _first_face(code: str, tries: int) -> tuple[float, float | None]:
+    """Returns the seconds and MiB of a fresh process up to its first face; the fastest of some."""
     runs = []
-    for _ in range(3):
+    for _ in range(tries):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
         runs.append(json.loads(done.stdout))
     seconds, peak = min(runs, key=lambda run: float(run[0]))

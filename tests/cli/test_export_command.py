@@ -85,7 +85,7 @@ def test_mistakes_are_explained(run_folder, tmp_path, monkeypatch, capsys, flags
 
 
 def test_bench_of_engines(run_folder, capsys):
-    argv = ["bench", run_folder, "--engines", "--steps", "2"]
+    argv = ["bench", run_folder, "--engines", "--steps", "1"]
     assert main([*argv, "--json"]) == 0
     torch, onnx, *_ = map(json.loads, capsys.readouterr().out.splitlines())
     assert [torch["engine"], onnx["engine"]] == ["torch", "onnx"]

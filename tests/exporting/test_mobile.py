@@ -32,7 +32,7 @@ def test_litert(name, tmp_path):
     assert np.allclose(interpreter.get_tensor(end["index"]), model(x).detach(), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "dacl", "cnn_transformer"])
+@pytest.mark.parametrize("name", ["resnet18", "dacl"])
 def test_core_ml(name, tmp_path):
     """Only conversion: Core ML itself computes on Apple's systems alone."""
     coremltools = pytest.importorskip("coremltools", reason="coremltools is not installed")
