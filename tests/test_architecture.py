@@ -16,7 +16,7 @@ PACKAGE = Path(fer_zoo.__file__).parent
 #: From the ground up: a part may import parts of the lines above its own, and nothing else.
 LEVELS = (
     ("labels", "errors"),
-    ("atomic", "image_sources", "pixels", "preprocessing", "provenance"),
+    ("atomic", "image_sources", "model_table", "pixels", "preprocessing", "provenance"),
     ("images",),
     ("layers", "losses"),
     ("models", "data"),
@@ -143,9 +143,10 @@ def test_timm_knows_the_models_whichever_is_imported_first(imports):
 
 #: What a runtime without torch needs.
 WITHOUT_TORCH = (
-    *("labels", "errors", "atomic", "images", "preprocessing", "provenance"),
+    *("labels", "errors", "atomic", "images", "model_table", "preprocessing", "provenance"),
     *("inference", "inference.base_predictor", "inference.detection"),
-    *("inference.drawing", "inference.prediction", "runtime"),
+    *("inference.drawing", "inference.prediction", "inference.reading", "inference.views"),
+    "runtime",
     *("training.config", "training.recipes", "cli"),
 )
 

@@ -60,6 +60,7 @@ def _plain_messages() -> Iterator[None]:
     handler.setFormatter(logging.Formatter("fer-zoo: %(message)s"))
     level = logger.level
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # odd metadata does not matter here
         warnings.showwarning = lambda message, *_: print(f"fer-zoo: {message}", file=sys.stderr)
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.nn.functional import nll_loss
+from torch.nn.functional import cross_entropy, nll_loss
 
 from fer_zoo.data import FaceDataset, FERPlus, open_faces
-from fer_zoo.errors import DataError, DataNotFoundError, OutputError
+from fer_zoo.errors import ConfigError, DataError, DataNotFoundError, OutputError
 from fer_zoo.evaluation.calibration import fit_temperature
 from fer_zoo.evaluation.comparison import compare
 from fer_zoo.evaluation.evaluation import evaluate
@@ -51,6 +51,21 @@ def test_evaluate_reports_both_apart(model):
     assert result.metrics_flip["log_loss"] == pytest.approx(loss, rel=1e-4)
     assert np.allclose(result.probabilities, p, atol=1e-5)
     assert evaluate(model, faces).metrics_flip is None
+
+
+def test_twenty_views_stand_beside_one_and_two(model):
+    faces = dataset()
+    result = evaluate(model, faces, views=20, device="cpu")
+    for figures, views in (
+        (result.metrics, 1), (result.metrics_flip, 2), (result.metrics_views, 20)
+    ):  # fmt: skip
+        loss = cross_entropy(predict_logits(model, faces.images, views=views), faces.targets)
+        assert figures["log_loss"] == pytest.approx(float(loss), rel=1e-4)
+    assert "with mirror    20 views" in result.table().splitlines()[2]
+    flipped = evaluate(model, faces, flip=True)
+    assert flipped.metrics_views is None and "20 views" not in flipped.table()
+    with pytest.raises(ConfigError, match="1, 2 or 20"):
+        evaluate(model, faces, views=5)
 
 
 def test_labels_are_matched_by_name(model):
