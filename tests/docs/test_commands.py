@@ -131,6 +131,9 @@ def prepared(tmp_path_factory, synthetic_faces):
                                for label in ("bored", "amused") for i in range(2))]:  # fmt: skip
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(few.pixels[0]).save(root / path)
+    for i, (face, label) in enumerate(zip(few.pixels, ["bored", "tired"] * 20, strict=False)):
+        (root / "own" / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(face).save(root / "own" / label / f"{i // 2}.png")
     np.save(root / "out_of_fold.npy", np.full((28, 7), 1 / 7))
     (root / "examples").symlink_to(ROOT / "examples")
     return root

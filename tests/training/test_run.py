@@ -159,11 +159,11 @@ def test_the_second_head_leaves_seven_classes(synthetic_root, tmp_path):
     ("flag", "value", "message"),
     [
         ("--model-args", "x", "'x' is no JSON"),
-        ("--model-args", "[1]", "model_args must be of type dict"),
+        ("--model-args", "[1]", "--model-args must be of type dict"),
         ("--model-args", '{"drop_rate": 2}', "it must be from 0 to 1"),
         ("--lr", "-1", "lr is -1.0; it must be >= 0"),
-        ("--optimizer", "nothing", "optimizer = nothing"),
-        ("--schedule", "nothing", "schedule = nothing"),
+        ("--optimizer", "nothing", "--optimizer nothing"),
+        ("--schedule", "nothing", "--schedule nothing"),
     ],
 )
 def test_the_command_names_a_bad_setting(synthetic_root, tmp_path, capsys, flag, value, message):
