@@ -21,7 +21,8 @@ LEVELS = (
     ("layers", "losses"),
     ("models", "data"),
     ("hub", "inference"),
-    ("evaluation", "model_info"),
+    ("runtime",),
+    ("evaluation", "exporting", "model_info"),
     ("audit", "training"),
     ("benchmark",),
     ("_timm_hook",),
@@ -53,7 +54,7 @@ def imported_parts(path):
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         for name in names:
-            if name.split(".")[0] == "fer_zoo":
+            if name.split(".")[0] == "fer_zoo" and name != "fer_zoo.__version__":
                 part = part_of(name)
                 yield part if part in LEVEL else "fer_zoo"
 
@@ -145,6 +146,7 @@ WITHOUT_TORCH = (
     *("labels", "errors", "atomic", "images", "model_table", "preprocessing", "provenance"),
     *("inference", "inference.base_predictor", "inference.detection"),
     *("inference.drawing", "inference.prediction", "inference.reading", "inference.views"),
+    "runtime",
     *("training.config", "training.recipes", "cli"),
 )
 

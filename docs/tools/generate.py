@@ -137,6 +137,33 @@ def bench_table() -> str:
     return "\n".join(lines)
 
 
+def engines_table() -> str:
+    """Returns the speed of predictions by engine, of ``fer-zoo bench --engines --json``."""
+    records = [json.loads(line) for line in (RESULTS / "engines.jsonl").read_text().splitlines()]
+    kinds = {(r["hardware"].split(",")[0], r["threads"]) for r in records}
+    if len(kinds) != 1:
+        sys.exit("docs/results/engines.jsonl mixes machines or threads: run it again in one go")
+    hardware, threads = kinds.pop()
+    whole = {r["model"]: r["accuracy"] for r in records if r["engine"] == "torch"}
+    forms = {
+        "milliseconds": "{:.2f}", "faces_per_second": "{:.0f}", "start_seconds": "{:.2f}",
+        "start_mebibytes": "{:.0f}", "file_mebibytes": "{:.1f}",
+    }  # fmt: skip
+    lines = [
+        f"{hardware}; threads of a pass: {threads}.",
+        "",
+        "| model | engine | ms for one face | faces/s | start s | start MiB | file MiB "
+        "| accuracy % | points lost |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for r in records:
+        cells = ["" if r[key] is None else form.format(r[key]) for key, form in forms.items()]
+        accuracy = "" if r["accuracy"] is None else f"{100 * r['accuracy']:.2f}"
+        lost = f"{100 * (whole[r['model']] - r['accuracy']):.2f}" if "int8" in r["engine"] else ""
+        lines.append(f"| `{r['model']}` | {r['engine']} | {' | '.join([*cells, accuracy, lost])} |")
+    return "\n".join(lines)
+
+
 def ensembles_table() -> str:
     """Returns what each member adds to an ensemble, from records that are named by their number."""
     results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("ensemble-*.json"))]
@@ -523,6 +550,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "models": lambda: models_table("docs/model_cards", twins=False),
     "all models": lambda: models_table("model_cards", twins=True),
     "bench": bench_table,
+    "engines": engines_table,
     "adam": adam_table,
     "report": report_table,
     "ablations": ablations_tables,
@@ -533,7 +561,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 PAGES = (
     "README.md",
-    *(f"docs/{page}.md" for page in ("models", "prediction", "training", "robustness", "results")),
+    *(
+        f"docs/{page}.md"
+        for page in ("export", "models", "prediction", "training", "robustness", "results")
+    ),
 )
 
 

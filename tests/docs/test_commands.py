@@ -146,6 +146,7 @@ def reader(prepared, tmp_path, monkeypatch):
     """A fresh copy of these files, which is the working directory."""
     shutil.copytree(prepared, tmp_path / "work", symlinks=True)
     monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("FER_ZOO_EXPORTS", str(tmp_path / "exports"))
 
 
 def make_runs(words):
