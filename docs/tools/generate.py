@@ -542,8 +542,9 @@ def measured(name: str) -> str:
 
 
 def _command(command: str) -> str:
-    """Shortens the path of the program to its name."""
-    return re.sub(r"^\S*/fer-zoo\b", "fer-zoo", command)
+    """Shortens the paths of the program and of FER-2013 to their names."""
+    command = re.sub(r"^\S*/fer-zoo\b", "fer-zoo", command)
+    return re.sub(r"--data \S*?([^/\s]+)(?=\s|$)", r"--data \1", command)
 
 
 BLOCKS: dict[str, Callable[[], str]] = {

@@ -29,13 +29,14 @@ def unpack(name: str, folder: Path) -> None:
     save_pretrained(create_model(name, pretrained=True), folder, known)
 
 
-def publish(run: Path, name: str, data: str) -> None:
+def publish(run: Path, name: str, data: str, measured_again: bool) -> None:
     """Embeds, evaluates and records weights.
 
     Args:
         run: A folder that training wrote, or one with shipped weights.
         name: Architecture and tag, such as ``"dacl.fer2013"``.
         data: FER-2013, in any layout.
+        measured_again: Whether these weights are shipped already.
     """
     embed_weights(run, name, {})
     with tempfile.TemporaryDirectory() as out:
@@ -51,7 +52,8 @@ def publish(run: Path, name: str, data: str) -> None:
     result = generate.result_of(name)
     metrics = {"val": result["metrics"], "val_flip": result["metrics_flip"]}
     embed_weights(run, name, metrics, round(result["calibrated"]["temperature"], 4))
-    subprocess.run([sys.executable, "-m", "tests.golden", name], cwd=generate.ROOT, check=True)
+    if not measured_again:  # golden outputs of the same weights stay
+        subprocess.run([sys.executable, "-m", "tests.golden", name], cwd=generate.ROOT, check=True)
     sys.argv = ["generate.py"]
     generate.main()
 
@@ -64,9 +66,10 @@ if __name__ == "__main__":
     args = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            if not (run := Path(args.run)).is_dir():
+            run, shipped = Path(args.run), not Path(args.run).is_dir()
+            if shipped:
                 run = Path(folder)
                 unpack(args.run, run)
-            publish(run, args.name, args.data)
+            publish(run, args.name, args.data, shipped)
     except FerZooError as error:
         sys.exit(f"publish: {error}")
