@@ -11,7 +11,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,12 @@ from fer_zoo.errors import ConfigError, MissingDependencyError, WeightsError
 from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
 from fer_zoo.inference.detection import Detect, FaceDetector
 from fer_zoo.inference.prediction import Prediction
+from fer_zoo.model_table import known_model
 from fer_zoo.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-_WEIGHTS = Path(__file__).parent / "weights" / "weights.json"
 #: Values of a record that are strings in the metadata; the others are JSON.
 _STRINGS = ("model", "preprocessing", "license", "weights_sha256", "fer_zoo")
 #: What an exported model folder gets beside its weights.
@@ -255,7 +255,7 @@ def export_path(model: str | Path) -> Path:
         model: A name, several with commas between, or a folder that training wrote.
     """
     folder = Path(model)
-    if (folder / "config.json").is_file() and not _recorded_sha256(str(model)):
+    if (folder / "config.json").is_file() and known_model(str(model)) is None:
         return folder / EXPORT_NAME
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     exports = Path(os.environ.get("FER_ZOO_EXPORTS") or Path(cache, "fer_zoo"))
@@ -273,31 +273,18 @@ def is_current(record: ExportRecord, model: str | Path) -> bool:
 
     members = [part.strip() for part in str(model).split(",")]
     found = record.weights_sha256.split(",")
-    return (
-        record.fer_zoo == __version__
-        and len(found) == len(members)
-        and all(sha256 in _known_sha256(name) for sha256, name in zip(found, members, strict=True))
-    )
+    return record.fer_zoo == __version__ and found == [_sha256_of(name) for name in members]
 
 
-def _known_sha256(name: str) -> list[str]:
-    """Returns the sha256 that a model's weights may have: in the package, or in its folder."""
-    config = Path(name, "config.json")
-    if (known := _recorded_sha256(name)) or not config.is_file():
-        return known
+def _sha256_of(name: str) -> str | None:
+    """Returns the sha256 on record of a model's weights: in the package, or in its folder."""
+    if known := known_model(name):
+        return cast("str | None", known["weights"].get("sha256"))
     try:
-        said = json.loads(config.read_bytes())
+        said = json.loads(Path(name, "config.json").read_bytes())
     except (OSError, ValueError, RecursionError):
-        return []
-    return [said["weights_sha256"]] if isinstance(said, dict) and "weights_sha256" in said else []
-
-
-def _recorded_sha256(name: str) -> list[str]:
-    """Returns the sha256 of the weights in the package that a name, with or without tag, has."""
-    wanted, records = f"fer_{name.removeprefix('fer_')}", json.loads(_WEIGHTS.read_bytes())
-    return [
-        record["sha256"] for key, record in records.items() if wanted in (key, key.split(".")[0])
-    ]
+        return None
+    return said.get("weights_sha256") if isinstance(said, dict) else None
 
 
 __all__ = ["ExportRecord", "Predictor", "export_path"]
