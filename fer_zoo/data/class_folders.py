@@ -8,12 +8,15 @@ from fer_zoo.data.image_files import ImageFile
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import is_container, split_of_folder
 from fer_zoo.errors import DataError, DataNotFoundError
+from fer_zoo.images import describe_left_out
 from fer_zoo.labels import is_expression
 
 Folders = tuple[str, ...]
 
 
-def list_class_folders(fs: FileSystem, images: Sequence[ImageFile]) -> Listing:
+def list_class_folders(
+    fs: FileSystem, images: Sequence[ImageFile], names: Sequence[str] = ()
+) -> Listing:
     """Finds the class of each image, and its split where there are folders of splits.
 
     The class is the first folder that tells images apart: not the split, not what lies above all
@@ -23,6 +26,7 @@ def list_class_folders(fs: FileSystem, images: Sequence[ImageFile]) -> Listing:
     Args:
         fs: Where the images lie.
         images: The images that lie in a folder.
+        names: All names there, so that those that are no images are counted.
 
     Raises:
         DataNotFoundError: If there are none.
@@ -37,11 +41,11 @@ def list_class_folders(fs: FileSystem, images: Sequence[ImageFile]) -> Listing:
     with_split = any(split for split, _, _ in found)
     chosen = [bool(split) or not with_split for split, _, _ in found]
     kept = [parts for parts, keep in zip(found, chosen, strict=True) if keep]
-    names = [image.name for image, keep in zip(images, chosen, strict=True) if keep]
+    files = [image.name for image, keep in zip(images, chosen, strict=True) if keep]
     above = _common([before for _, before, _ in kept]) if with_split else 0
     folders = [(*_telling(before[above:]), *after) for _, before, after in kept]
     folders, stripped = _without_containers(folders)
-    for name, parts in zip(names, folders, strict=True):
+    for name, parts in zip(files, folders, strict=True):
         if not parts:
             raise DataError(
                 f"{name} lies in no class folder; expected <class>/{name.split('/')[-1]}"
@@ -53,9 +57,11 @@ def list_class_folders(fs: FileSystem, images: Sequence[ImageFile]) -> Listing:
     if others:
         listed = ", ".join(f"{folder}/ {n:,}" for folder, n in sorted(others.items())[:5])
         remarks.append(f"left out images in no split: {listed}")
+    if no_images := describe_left_out(name for name in names if "/" in name):
+        remarks.append(f"left out {no_images}")
     return Listing(
         fs,
-        names,
+        files,
         [parts[0] for parts in folders],
         [split for split, _, _ in kept],
         remarks=tuple(remarks),

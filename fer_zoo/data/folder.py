@@ -139,7 +139,8 @@ class FaceFolder(ListedFaces):
         fs = LocalFolder(Path(root))
         if not fs.path.is_dir():
             raise DataNotFoundError(f"there is no folder {root}; give one with a folder per class")
-        found = list_class_folders(fs, list_images(fs))
+        names = fs.files()
+        found = list_class_folders(fs, list_images(fs, names), names)
         if split is None and "" not in found.split_names:
             raise DataError(f"{root} has splits; name one: split={found.split_names[0]!r}")
         split = SPLIT_FOLDERS.get((split or "").lower(), split or "")

@@ -171,7 +171,7 @@ def open_data(
                 raise
     # anyone's faces, or PublicTest and PrivateTest merged
     if isinstance(found, Layout):
-        found = list_class_folders(found.fs, found.images)
+        found = list_class_folders(found.fs, found.images, found.names)
     return _open_listing(name_classes(found, names), splits, val_share, on_error)
 
 

@@ -108,3 +108,13 @@ def test_an_image_too_large_to_be_a_face_is_refused(root, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
     with pytest.raises(DataError, match=r"decompression bomb.*shrink it first"):
         FaceFolder(root, "train")
+
+
+def test_what_is_no_image_is_counted_in_the_summary(tmp_path):
+    for label in ("bored", "amused"):
+        (tmp_path / label).mkdir()
+        Image.new("L", (48, 48)).save(tmp_path / label / "0.png")
+        (tmp_path / label / "notes.pdf").touch()
+    (tmp_path / "bored" / "a.h5").touch()
+    summary = FaceFolder(tmp_path).summary
+    assert "left out 3 files that are no images: .pdf 2, .h5 1" in summary
