@@ -78,8 +78,9 @@ def train(
     train_set, val_set = open_training_data(data, config)
     world = join_world(device)
     if world.is_main:
-        initial = f"the weights of {config.pretrained}" if config.pretrained else "random weights"
-        _logger.info("%s from %s", config.model, initial)
+        source = config.pretrained or config.pretrained_backbone
+        initial = f"the weights of {source}" if source else "random weights"
+        _logger.info("%s from %s", config.backbone or config.model, initial)
         for faces in (train_set, val_set):
             _logger.info("%s", faces.summary or faces)
     trainer = Trainer(config, train_set, val_set, folder, world, progress)
@@ -136,6 +137,8 @@ def _resumed_config(
 def _new_config(
     model: str | None, recipe: str | Path | None, settings: dict[str, Any]
 ) -> TrainConfig:
+    if recipe is None and settings.get("backbone"):
+        settings = {"model": "backbone", **settings}
     if recipe is None and settings.get("pretrained"):
         recipe = FINE_TUNE
         settings = {"model": architecture_of(settings["pretrained"]), **settings}
