@@ -11,6 +11,7 @@ from fer_zoo._timm_hook import register_with_timm
 if TYPE_CHECKING:
     from fer_zoo.data import FER2013, FaceFolder, FERPlus, create_transform
     from fer_zoo.evaluation import evaluate
+    from fer_zoo.exporting import export
     from fer_zoo.hub import from_pretrained, push_to_hub, save_pretrained
     from fer_zoo.inference import Prediction, Predictor
     from fer_zoo.models import Ensemble, create_model, is_model, list_models, model_entrypoint
@@ -31,6 +32,7 @@ _LAZY = {
     "create_model": "models",
     "create_transform": "data",
     "evaluate": "evaluation",
+    "export": "exporting",
     "from_pretrained": "hub",
     "is_model": "models",
     "list_models": "models",
@@ -40,8 +42,9 @@ _LAZY = {
     "train": "training",
 }
 _SUBMODULES = {
-    *("audit", "benchmark", "data", "errors", "evaluation", "hub", "inference", "labels", "layers"),
-    *("losses", "model_info", "models", "preprocessing", "provenance", "training"),
+    *("audit", "benchmark", "data", "errors", "evaluation", "exporting", "hub", "inference"),
+    *("labels", "layers", "losses", "model_info", "models", "preprocessing", "provenance"),
+    *("runtime", "training"),
 }
 
 
@@ -70,6 +73,7 @@ __all__ = [
     "create_model",
     "create_transform",
     "evaluate",
+    "export",
     "from_pretrained",
     "is_model",
     "list_models",

@@ -4,8 +4,10 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from fer_zoo.errors import OutputError
 
@@ -77,6 +79,29 @@ def make_folder(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error}; choose another folder") from error
+
+
+@contextlib.contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Holds a folder for this process alone, until it ends or is killed.
+
+    Raises:
+        OutputError: If another process holds it.
+    """
+    path = folder / ".lock"
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(
+            f"another process is writing into {folder}: wait for it, or choose another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # before it is released, so that it is ours
+            path.unlink()
+        lock.release()
 
 
 def clear_partials(folder: Path) -> None:

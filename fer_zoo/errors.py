@@ -45,6 +45,10 @@ class TrainingError(FerZooError, RuntimeError):
     """Training cannot go on (non-finite loss, unusable checkpoint); the message says what next."""
 
 
+class ExportError(FerZooError, ValueError):
+    """A model that cannot be exported, or whose file would give something else than the model."""
+
+
 class MissingDependencyError(FerZooError, ImportError):
     """An optional dependency is not installed; the message gives the extra to install."""
 

@@ -161,7 +161,8 @@ def describe_left_out(names: Iterable[str]) -> str:
     )
     if not endings:
         return ""
-    counts = ", ".join(f"{ending} {n:,}" for ending, n in endings.most_common())
+    ranked = sorted(endings.items(), key=lambda item: (-item[1], item[0]))
+    counts = ", ".join(f"{ending} {n:,}" for ending, n in ranked)
     total = endings.total()
     text = f"{total:,} file{'s' * (total != 1)} that {'are' if total != 1 else 'is'} no image"
     return f"{text}{'s' * (total != 1)}: {counts}{_way_out(endings)}"

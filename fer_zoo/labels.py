@@ -1,5 +1,6 @@
 """Label names of the data sets. Labels travel by name; a position alone means nothing."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,33 +34,59 @@ AFFECTNET_LABELS = (
     "contempt",
 )
 
+#: The seven basic classes of RAF-DB in the order of its codes 1-7 (Li et al. 2017).
+RAF_DB_LABELS = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
+
+#: The orders that a set of numbered classes can be known by: its labels, and its first number.
+NUMBERED_LABELS = {
+    "fer2013": (FER2013_LABELS, 0),
+    "ferplus": (FERPLUS_LABELS, 0),
+    "affectnet": (AFFECTNET_LABELS, 0),
+    "affectnet7": (AFFECTNET_LABELS[:7], 0),
+    "raf-db": (RAF_DB_LABELS, 1),
+    "expw": (FER2013_LABELS, 0),
+}
+
 #: Ways to turn FER+ votes into a target.
 FERPLUS_RULES = ("majority", "soft", "pld", "multi")
 
 #: All ten vote columns of ``fer2013new.csv``: the eight classes, then what is no expression.
 FERPLUS_VOTES = (*FERPLUS_LABELS, "unknown", "NF")
 
-_SYNONYMS = {
-    "anger": "angry",
-    "disgusted": "disgust",
-    "fearful": "fear",
-    "happiness": "happy",
-    "sadness": "sad",
-    "surprised": "surprise",
+#: What copies of data sets call the expressions, misspellings among them.
+SPELLINGS = {
+    "angry": "anger angriness angery angrily ang",
+    "disgust": "disgusted disgusting disguste digust disguest disgut disgusts",
+    "fear": "fearful fearfull afraid scared scare scary frightened fears fea",
+    "happy": "happiness happyness happines hapiness joy joyful hap",
+    "sad": "sadness saddness sadnes sadly",
+    "surprise": "surprised suprise suprised surpise surpised surprize surprized surprises "
+    "surprising sur",
+    "neutral": "neutrality natural netural nuetral neutrel neu",
+    "contempt": "contemptuous contemp contemt comtempt",
 }
+_SYNONYMS = {other: name for name, others in SPELLINGS.items() for other in others.split()}
+_LEADING_NUMBER = re.compile(r"^\d+[\s_.:-]+")
 
 
 def canonical_label(name: str) -> str:
     """Spells an expression's name as FER-2013 does, whatever its case, blanks and synonyms.
 
     Args:
-        name: A label as a folder or a csv file has it, such as ``"Happiness"``.
+        name: A label as a folder or a csv file has it, such as ``"Happiness"`` or ``"3_suprise"``.
 
     Returns:
         The FER-2013 spelling (``"happy"``); a name without one comes back in lower case.
     """
     name = name.strip().lower()
-    return _SYNONYMS.get(name, name)
+    word = _LEADING_NUMBER.sub("", name)
+    word = _SYNONYMS.get(word, word)
+    return word if word in SPELLINGS else name
+
+
+def is_expression(name: str) -> bool:
+    """Says whether a name is one of FER-2013's labels or contempt, in any spelling."""
+    return canonical_label(name) in SPELLINGS
 
 
 def label_indices(names: Sequence[str], target: Sequence[str]) -> list[int]:
@@ -76,9 +103,12 @@ def label_indices(names: Sequence[str], target: Sequence[str]) -> list[int]:
         ValueError: If a name has no counterpart in ``target``.
     """
     positions = {canonical_label(name): i for i, name in enumerate(target)}
-    missing = [name for name in names if canonical_label(name) not in positions]
+    missing = [name for name in dict.fromkeys(names) if canonical_label(name) not in positions]
     if missing:
-        raise ValueError(f"no label like {', '.join(missing)}; there are {', '.join(target)}")
+        shown = ", ".join(missing[:10]) + (
+            f" and {n:,} more" if (n := len(missing) - 10) > 0 else ""
+        )
+        raise ValueError(f"no label like {shown}; there are {', '.join(target)}")
     return [positions[canonical_label(name)] for name in names]
 
 
@@ -90,6 +120,11 @@ def same_label_order(names: Sequence[str], others: Sequence[str]) -> bool:
 def same_labels(names: Sequence[str], others: Sequence[str]) -> bool:
     """Says whether two label lists hold the same classes, in any order and spelling."""
     return {canonical_label(name) for name in names} == {canonical_label(name) for name in others}
+
+
+def shares_labels(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Says whether every class of a label list is in another one, in any spelling."""
+    return {canonical_label(name) for name in names} <= {canonical_label(name) for name in others}
 
 
 def label_order(names: Sequence[str], target: Sequence[str]) -> list[int]:

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):  # they share the cores
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+os.environ["FER_ZOO_EXPORTS"] = os.devnull  # not those of whoever runs the tests
 
 import numpy as np
 import pytest
@@ -90,6 +91,12 @@ def run_folder(tmp_path_factory):
     model = fer_zoo.create_model("resnet18", channels=(8, 8, 16, 16))
     save_pretrained(model, folder, {"recipe": {"lr": 0.1}})
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, run_folder):
+    """The model of run_folder as an ONNX file; do not change it."""
+    return fer_zoo.export(run_folder, tmp_path_factory.mktemp("exported") / "small.onnx")
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ PACKAGE = Path(fer_zoo.__file__).parent
 #: From the ground up: a part may import parts of the lines above its own, and nothing else.
 LEVELS = (
     ("labels", "errors"),
-    ("atomic", "image_sources", "pixels", "preprocessing", "provenance"),
+    ("atomic", "image_sources", "model_table", "pixels", "preprocessing", "provenance"),
     ("images",),
     ("layers", "losses"),
     ("models", "data"),
     ("hub", "inference"),
-    ("evaluation", "model_info"),
+    ("runtime",),
+    ("evaluation", "exporting", "model_info"),
     ("audit", "training"),
     ("benchmark",),
     ("_timm_hook",),
@@ -53,7 +54,7 @@ def imported_parts(path):
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         for name in names:
-            if name.split(".")[0] == "fer_zoo":
+            if name.split(".")[0] == "fer_zoo" and name != "fer_zoo.__version__":
                 part = part_of(name)
                 yield part if part in LEVEL else "fer_zoo"
 
@@ -142,9 +143,10 @@ def test_timm_knows_the_models_whichever_is_imported_first(imports):
 
 #: What a runtime without torch needs.
 WITHOUT_TORCH = (
-    *("labels", "errors", "atomic", "images", "preprocessing", "provenance"),
+    *("labels", "errors", "atomic", "images", "model_table", "preprocessing", "provenance"),
     *("inference", "inference.base_predictor", "inference.detection"),
-    *("inference.drawing", "inference.prediction"),
+    *("inference.drawing", "inference.prediction", "inference.reading", "inference.views"),
+    "runtime",
     *("training.config", "training.recipes", "cli"),
 )
 

@@ -2,7 +2,8 @@
 
 The records are ``docs/results/<weights>.json`` (``fer-zoo evaluate --flip --out``),
 ``docs/results/<weights>-corruptions.json`` (``fer-zoo evaluate --corruptions --out``),
-``docs/results/bench.jsonl`` (``fer-zoo bench --json``), ``docs/results/why_adam_failed.json`` (the
+``docs/results/bench.jsonl`` (``fer-zoo bench --json``), ``docs/results/crops.json``
+(``docs/tools/measure_crops.py``), ``docs/results/why_adam_failed.json`` (the
 example) and the package's own record of its weights.
 
     python docs/tools/generate.py            # writes
@@ -20,10 +21,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from crop_tables import crops_text
+
 from fer_zoo.errors import ConfigError
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
-from fer_zoo.model_info import model_rows
+from fer_zoo.model_info import describe, model_rows
+from fer_zoo.model_table import TABLE_PATH
+from fer_zoo.models import list_models
 from fer_zoo.models.weights import WeightsRecord, embedded_record
 from fer_zoo.training import load_config, recipe_of
 
@@ -123,6 +128,33 @@ def bench_table() -> str:
         f"| {r['peak_memory_mib']:.0f} |"
         for r in records
     ]
+    return "\n".join(lines)
+
+
+def engines_table() -> str:
+    """Returns the speed of predictions by engine, of ``fer-zoo bench --engines --json``."""
+    records = [json.loads(line) for line in (RESULTS / "engines.jsonl").read_text().splitlines()]
+    kinds = {(r["hardware"].split(",")[0], r["threads"]) for r in records}
+    if len(kinds) != 1:
+        sys.exit("docs/results/engines.jsonl mixes machines or threads: run it again in one go")
+    hardware, threads = kinds.pop()
+    whole = {r["model"]: r["accuracy"] for r in records if r["engine"] == "torch"}
+    forms = {
+        "milliseconds": "{:.2f}", "faces_per_second": "{:.0f}", "start_seconds": "{:.2f}",
+        "start_mebibytes": "{:.0f}", "file_mebibytes": "{:.1f}",
+    }  # fmt: skip
+    lines = [
+        f"{hardware}; threads of a pass: {threads}.",
+        "",
+        "| model | engine | ms for one face | faces/s | start s | start MiB | file MiB "
+        "| accuracy % | points lost |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for r in records:
+        cells = ["" if r[key] is None else form.format(r[key]) for key, form in forms.items()]
+        accuracy = "" if r["accuracy"] is None else f"{100 * r['accuracy']:.2f}"
+        lost = f"{100 * (whole[r['model']] - r['accuracy']):.2f}" if "int8" in r["engine"] else ""
+        lines.append(f"| `{r['model']}` | {r['engine']} | {' | '.join([*cells, accuracy, lost])} |")
     return "\n".join(lines)
 
 
@@ -439,6 +471,17 @@ def train_command(run: WeightsRecord) -> str:
     return _command(run.training["command"])
 
 
+def model_table() -> str:
+    """Returns the table of ``fer-zoo list`` and ``fer-zoo info``, a model a line."""
+    lines = []
+    for name in sorted([*list_models(), *list_models(pretrained=True)]):
+        facts = describe(name)
+        record = Path(facts.pop("weights").get("file", "")).stem
+        entry = {"record": record or None, **{k: v for k, v in facts.items() if k != "model"}}
+        lines.append(f"{json.dumps(name)}: {json.dumps(entry, separators=(',', ':'))}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def name_of(run: WeightsRecord) -> str:
     """Returns the name of weights, such as ``dacl``, or ``vgg.ferplus``."""
     return f"{run.architecture.removeprefix('fer_')}.{run.tag}".removesuffix(".fer2013")
@@ -486,16 +529,21 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "models": lambda: models_table("docs/model_cards", twins=False),
     "all models": lambda: models_table("model_cards", twins=True),
     "bench": bench_table,
+    "engines": engines_table,
     "adam": adam_table,
     "report": report_table,
     "ablations": ablations_tables,
     "attention": attention_table,
     "corruptions": corruptions_table,
     "ensembles": ensembles_table,
+    "crops": lambda: crops_text(RESULTS / "crops.json"),
 }
 PAGES = (
     "README.md",
-    *(f"docs/{page}.md" for page in ("models", "training", "robustness", "results")),
+    *(
+        f"docs/{page}.md"
+        for page in ("export", "models", "prediction", "training", "robustness", "results")
+    ),
 )
 
 
@@ -516,6 +564,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, fail on differences")
     args = parser.parse_args()
     wanted = {ROOT / page: filled(page) for page in PAGES}
+    wanted[ROOT / "fer_zoo" / TABLE_PATH.name] = model_table()
     for row in rows():
         if row["weights"]:
             name = f"{row['model']}.{row['weights']}"

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "measure a model on a split of a data set",
     "compare": "tell whether one model is better than another on the same faces",
     "train": "train a model and choose its best epoch on the validation split",
+    "export": "write a model as a file for ONNX Runtime or torch.export",
     "bench": "measure training and inference speed on this machine",
     "audit": "look for duplicates, blank faces and wrong labels in a data set",
 }
@@ -59,6 +60,7 @@ def _plain_messages() -> Iterator[None]:
     handler.setFormatter(logging.Formatter("fer-zoo: %(message)s"))
     level = logger.level
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # odd metadata does not matter here
         warnings.showwarning = lambda message, *_: print(f"fer-zoo: {message}", file=sys.stderr)
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)

@@ -5,19 +5,49 @@ import argparse
 _Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
 
 
+#: What ``--data`` takes.
+DATA_HELP = (
+    "FER-2013 in any layout; a known data set (RAF-DB, AffectNet, ...); class folders, "
+    "FOLDER/<class>/* or FOLDER/train/<class>/*; or a table of paths and labels (faces.csv)"
+)
+
+
 def add_split(parser: _Arguments) -> None:
-    """Adds which faces to measure on: ``--data`` and ``--split``."""
-    parser.add_argument(
-        "--data",
-        required=True,
-        metavar="DIR",
-        help="FER-2013 in any layout, or faces in class folders",
-    )
+    """Adds which faces to measure on: ``--data``, ``--split``, and what belongs to the data."""
+    parser.add_argument("--data", required=True, metavar="PATH", help=DATA_HELP)
     parser.add_argument(
         "--split",
-        default="val",
-        choices=("train", "val", "test"),
-        help="Training, PublicTest or PrivateTest (val)",
+        default="",
+        choices=("train", "val", "test", "all"),
+        help="which faces: train, val (PublicTest of FER-2013), test (PrivateTest), or all faces "
+        "of image files; by default val, which is cut off the training faces where it is missing, "
+        "or all where there are no splits and the model was not trained on a part of the data",
+    )
+    add_labels(parser)
+    parser.add_argument(
+        "--val-share",
+        type=float,
+        metavar="SHARE",
+        help="share of each class that is cut off for val where it is missing; by default that of "
+        "the training of the model, or 0.1",
+    )
+
+
+def add_labels(parser: _Arguments) -> None:
+    """Adds how image files are read: ``--labels`` and ``--on-error``."""
+    parser.add_argument(
+        "--labels",
+        default="",
+        metavar="NAMES",
+        help="names of the classes of image files: surprise,fear in the order of their numbers, "
+        "1=surprise,2=fear, or raf-db, affectnet, affectnet7, expw, fer2013, ferplus by their "
+        "codes; expressions by name need none",
+    )
+    parser.add_argument(
+        "--on-error",
+        default="raise",
+        choices=("raise", "skip"),
+        help="an image file that cannot be used is an error (raise), or left out and counted",
     )
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fer_zoo.cli._options import add_compute
+from fer_zoo.cli._options import DATA_HELP, add_compute
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default split is val, and out-of-fold probabilities may be given instead of a model. "
         "Example: fer-zoo audit fer2013.csv --out audit --label-noise dacl"
     )
-    parser.add_argument("data", metavar="DIR", help="FER-2013 in any layout, or class folders")
+    parser.add_argument("data", nargs="?", metavar="PATH", help=DATA_HELP)
+    parser.add_argument("--data", dest="data_flag", metavar="PATH", help="the same")
+    parser.add_argument(
+        "--labels", default="", metavar="NAMES", help="names of the classes of image files"
+    )
     parser.add_argument(
         "--threshold",
         type=float,
@@ -44,12 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was found and writes what was asked for."""
+    from fer_zoo.atomic import make_folder
     from fer_zoo.audit.data_audit import audit
     from fer_zoo.audit.label_noise import find_label_noise
     from fer_zoo.data import open_data
-    from fer_zoo.errors import SplitNotFoundError
+    from fer_zoo.errors import ConfigError, SplitNotFoundError
 
-    splits = open_data(args.data, votes="none", on_error="skip")
+    data = args.data_flag if args.data is None else args.data
+    if not data or (args.data and args.data_flag):
+        raise ConfigError("give the data once: fer-zoo audit PATH, or --data PATH")
+    if args.out:
+        make_folder(args.out)  # before minutes are spent
+    splits = open_data(data, names=args.labels, votes="none", on_error="skip")
     noise = None
     if args.label_noise:
         faces = splits.get(args.split, splits.get(""))  # folders without splits are one

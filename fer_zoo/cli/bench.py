@@ -16,11 +16,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=20, help="steps that are timed (20)")
     parser.add_argument("--precision", help="auto, bfloat16 or float32")
     parser.add_argument("--device", default="cpu", help="where to compute (cpu)")
+    parser.add_argument(
+        "--engines",
+        action="store_true",
+        help="time predictions instead: torch, onnxruntime in 32 bits and, with --data, in 8 bits, "
+        "and the package fer where it is installed",
+    )
+    parser.add_argument("--data", metavar="DIR", help="FER-2013, for the 8 bits of --engines")
+    parser.add_argument("--threads", type=int, default=1, help="of a pass, for --engines (1)")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints a line per model."""
+    if args.engines:
+        return _run_engines(args)
     from concurrent.futures import ProcessPoolExecutor
     from dataclasses import asdict
     from multiprocessing import get_context
@@ -57,4 +67,30 @@ def run(args: argparse.Namespace) -> int:
             f"{b.peak_memory_mib:>10.0f}",
             flush=True,
         )
+    return 0
+
+
+def _run_engines(args: argparse.Namespace) -> int:
+    """Prints a line per model and engine."""
+    from dataclasses import asdict
+
+    from tabulate import tabulate
+
+    from fer_zoo.exporting.speed import time_engines
+
+    speeds = time_engines(args.models, data=args.data, steps=args.steps, threads=args.threads)
+    rows = []
+    for s in speeds:
+        if args.json:
+            print(json.dumps(asdict(s)), flush=True)
+        share = None if s.accuracy is None else 100 * s.accuracy
+        rows.append(
+            (s.model, s.engine, s.milliseconds, s.faces_per_second, s.start_seconds,
+             s.start_mebibytes, s.file_mebibytes, share)
+        )  # fmt: skip
+    heads = ("model", "engine", "ms, 1 face", "faces/s", "start s", "start MiB", "file MiB")
+    if not args.json:
+        forms = ("", "", ".2f", ".0f", ".2f", ".0f", ".1f", ".2f")
+        print(f"{s.hardware}; threads of a pass: {args.threads}")
+        print(tabulate(rows, (*heads, "accuracy %"), "plain", floatfmt=forms))
     return 0

@@ -32,11 +32,18 @@ def run(args: argparse.Namespace) -> int:
     """Prints the comparison and writes what was asked for."""
     from fer_zoo.atomic import make_folder
     from fer_zoo.evaluation.comparison import compare
+    from fer_zoo.evaluation.faces import DataOptions
 
     if args.out:
         make_folder(args.out)
     result = compare(
-        args.a, args.b, args.data, args.split, batch_size=args.batch_size, device=args.device
+        args.a,
+        args.b,
+        args.data,
+        args.split,
+        batch_size=args.batch_size,
+        device=args.device,
+        options=DataOptions(args.labels, args.val_share, args.on_error),
     )
     print(result.table(), flush=True)
     if args.out:

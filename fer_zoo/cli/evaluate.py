@@ -56,10 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the figures and writes what was asked for."""
-    from fer_zoo.data import open_faces
+    from fer_zoo.atomic import make_folder
     from fer_zoo.errors import ConfigError
     from fer_zoo.evaluation.corruptions import choose_corruptions
     from fer_zoo.evaluation.evaluation import evaluate
+    from fer_zoo.evaluation.faces import DataOptions, open_measured
     from fer_zoo.evaluation.robustness import evaluate_corruptions
     from fer_zoo.inference.logits import load_model
 
@@ -67,8 +68,11 @@ def run(args: argparse.Namespace) -> int:
     chosen = list(choose_corruptions(names))
     if args.plots and not args.out:
         raise ConfigError("--plots needs --out DIR, where the pictures go")
+    if args.out:
+        make_folder(args.out)  # before minutes are spent
     model = load_model(args.model, args.device)
-    faces = open_faces(args.data, args.split, model.label_names)
+    options = DataOptions(args.labels, args.val_share, args.on_error)
+    faces = open_measured([model], args.data, args.split, options)
     result = evaluate(model, faces, flip=args.flip, views=args.views, batch_size=args.batch_size)
     print(result.table(), flush=True)
     if args.out:

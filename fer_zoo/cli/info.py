@@ -3,6 +3,7 @@
 import argparse
 import json
 from textwrap import indent
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,9 +21,13 @@ def run(args: argparse.Namespace) -> int:
     """Prints everything known of a model."""
     from tabulate import tabulate
 
-    from fer_zoo.model_info import describe
+    from fer_zoo.model_table import known_model
 
-    info = describe(args.model)
+    info = known_model(args.model)
+    if info is None:  # a folder
+        from fer_zoo.model_info import describe
+
+        info = describe(args.model)
     if args.json:
         print(json.dumps(info, indent=2))
         return 0
@@ -30,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     facts = {
         **{key: f"{info[key]:,}" for key in ("params", "macs")},
         "labels": ", ".join(info["label_names"]),
-        "preprocessing": ", ".join(f"{k} {v}" for k, v in info["preprocessing"].items()),
+        "preprocessing": _words(info["preprocessing"]),
     }
     if info["papers"]:
         facts["paper"] = info["papers"]
@@ -43,11 +48,36 @@ def run(args: argparse.Namespace) -> int:
     print(f"\n{tabulate(layers, heads, 'plain', colalign=sides, disable_numparse=True)}")
     if not info["weights"]:
         print("\nno weights: train them with fer-zoo train")
-    for part, value in info["weights"].items():
-        if not isinstance(value, dict):
-            print(f"\n{part}: {value}")
-            continue
-        entries = [(k, v if isinstance(v, str) else json.dumps(v)) for k, v in value.items()]
+        return 0
+    parts = {key: value for key, value in info["weights"].items() if isinstance(value, dict)}
+    single = {key: value for key, value in info["weights"].items() if key not in parts}
+    for part, value in {"weights": single, **parts}.items():
+        shown = _figures(value) if part == "metrics" else value
+        entries = [(key, _words(v)) for key, v in shown.items()]
         text = tabulate(entries, tablefmt="plain", disable_numparse=True)
         print(f"\n{part}\n{indent(text, '  ')}")
     return 0
+
+
+def _words(value: object) -> str:
+    """Writes a value for people; an empty one is a dash."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k.replace('_', ' ')} {_words(v)}" for k, v in value.items()) or "-"
+    if isinstance(value, (list, tuple)):
+        nested = any(isinstance(v, (list, tuple)) for v in value)
+        return ("; " if nested else " ").join(map(_words, value)) or "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if value not in ("", None) else "-"
+
+
+def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Picks the overall figures and the recall of each class, of each split."""
+    shown: dict[str, Any] = {}
+    for split, figures in metrics.items():
+        overall = {k: v for k, v in figures.items() if isinstance(v, (int, float))}
+        shown[split] = {k: round(v, 4) for k, v in overall.items()}
+        recalls = {k: round(v["recall"], 4) for k, v in figures.get("per_class", {}).items()}
+        if recalls:
+            shown[f"{split}, recall"] = recalls
+    return shown

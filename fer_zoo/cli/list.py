@@ -23,9 +23,9 @@ def run(args: argparse.Namespace) -> int:
     from tabulate import tabulate
 
     from fer_zoo.errors import UnknownModelError
-    from fer_zoo.model_info import model_rows
+    from fer_zoo.model_table import known_rows
 
-    rows = model_rows(args.filter, args.pretrained)
+    rows = known_rows(args.filter, args.pretrained)
     if not rows:
         kind = "pretrained model" if args.pretrained else "model"
         raise UnknownModelError(f"no {kind} matches {args.filter!r}; see all with fer-zoo list")

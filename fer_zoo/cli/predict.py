@@ -14,7 +14,8 @@ from fer_zoo.cli._options import add_compute
 
 if TYPE_CHECKING:
     from fer_zoo.cli._files import Contents
-    from fer_zoo.inference import Prediction, Predictor
+    from fer_zoo.inference import Prediction
+    from fer_zoo.inference.base_predictor import BasePredictor
 
 #: Prints what was found in one image: its path and a prediction per face.
 Show = Callable[[str, "list[Prediction]"], None]
@@ -40,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default="dacl",
-        help="model name, or a folder that training wrote; several with commas average (dacl)",
+        help="model name, a folder that training wrote, or the file of an export (dacl.onnx); "
+        "several names or folders with commas average (dacl)",
     )
     parser.add_argument(
         "--views",
@@ -151,11 +153,11 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _predictor(args: argparse.Namespace) -> "Predictor[Any]":
+def _predictor(args: argparse.Namespace) -> "BasePredictor[Any]":
+    from fer_zoo.cli._engine import open_predictor
     from fer_zoo.errors import ConfigError
     from fer_zoo.images import MAX_PIXELS
     from fer_zoo.inference.detection import make_detector
-    from fer_zoo.inference.predictor import Predictor
     from fer_zoo.inference.reading import usual_workers
 
     sizes = {"min_face": args.min_face, "max_side": args.max_side}
@@ -163,9 +165,9 @@ def _predictor(args: argparse.Namespace) -> "Predictor[Any]":
     detect = args.detector if args.detector is not None else args.detect
     if detect is False and (sizes or args.margin):
         raise ConfigError("--min-face, --max-side and --margin need --detect")
-    return Predictor(
+    return open_predictor(
         args.model,
-        device=args.device,
+        args.device,
         batch_size=args.batch_size,
         detect=make_detector(detect, **sizes) or False,
         margin=args.margin,
@@ -176,7 +178,7 @@ def _predictor(args: argparse.Namespace) -> "Predictor[Any]":
     )
 
 
-def _predict(args: argparse.Namespace, predictor: "Predictor[Any]", paths: list[str]) -> int:
+def _predict(args: argparse.Namespace, predictor: "BasePredictor[Any]", paths: list[str]) -> int:
     """Predicts the files and shows what was found; returns how many cannot be used."""
     from tqdm import tqdm
 
@@ -213,7 +215,7 @@ def _predict(args: argparse.Namespace, predictor: "Predictor[Any]", paths: list[
 
 def _printer(
     args: argparse.Namespace,
-    predictor: "Predictor[Any]",
+    predictor: "BasePredictor[Any]",
     paths: list[str],
     contents: "Contents",
     files: ExitStack,

@@ -4,27 +4,35 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import re
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, get_origin, get_type_hints
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments; every field of TrainConfig is a flag."""
+    from fer_zoo.cli._options import DATA_HELP
     from fer_zoo.training.config import TrainConfig
 
     parser.description = (
-        "Trains a model on FER-2013. The settings are those of the recipe with the "
-        "model's name, or of --recipe; without either, the defaults below. A flag overrides the "
-        "recipe. --resume continues an interrupted run."
+        "Trains a model on FER-2013 or on your own faces and classes. The settings are those of "
+        "the recipe with the model's name, or of --recipe; without either, the defaults below. "
+        "A flag overrides the recipe. --resume continues an interrupted run."
     )
     parser.add_argument("model", nargs="?", help="model name; by default the recipe's")
-    parser.add_argument("--data", required=True, metavar="DIR", help="FER-2013, in any layout")
+    parser.add_argument("--data", required=True, metavar="PATH", help=DATA_HELP)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run")
     parser.add_argument("--recipe", help="a recipe's name or TOML file")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
-    parser.add_argument("--time-limit", type=float, metavar="MIN", help="stop after MIN minutes")
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="MIN",
+        help="start no epoch that would not end in MIN minutes; one that has started ends",
+    )
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     group = parser.add_argument_group("settings of the recipe")
@@ -59,22 +67,33 @@ def _json(text: str) -> object:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, and prints the accuracy and the folder of the weights."""
+    from fer_zoo.errors import ConfigError
     from fer_zoo.training import TrainConfig, train
 
     names = [f.name for f in dataclasses.fields(TrainConfig) if f.name != "model"]
     settings = {name: getattr(args, name) for name in names}
-    with _terminated_as_interrupted():
-        result = train(
-            args.model,
-            args.data,
-            args.out,
-            recipe=args.recipe,
-            resume=args.resume,
-            time_limit=args.time_limit,
-            device=args.device,
-            progress=not args.quiet,
-            **{name: value for name, value in settings.items() if value is not None},
+    try:
+        with _terminated_as_interrupted():
+            result = train(
+                args.model,
+                args.data,
+                args.out,
+                recipe=args.recipe,
+                resume=args.resume,
+                time_limit=args.time_limit,
+                device=args.device,
+                progress=not args.quiet,
+                **{name: value for name, value in settings.items() if value is not None},
+            )
+    except KeyboardInterrupt:
+        print(
+            "\nfer-zoo: interrupted; the same command with --resume continues from the last "
+            f"finished epoch in {args.out}",
+            file=sys.stderr,
         )
+        return 130
+    except ConfigError as error:
+        raise type(error)(as_flags(str(error), names)) from error
     state = "finished" if result.finished else "stopped by the time limit; continue with --resume"
     if result.best_epoch < 0:
         print(f"{state}\nno epoch was finished, so {result.folder} has no weights yet")
@@ -85,6 +104,24 @@ def run(args: argparse.Namespace) -> int:
         f"weights: {result.folder}"
     )
     return 0
+
+
+def as_flags(message: str, names: Sequence[str]) -> str:
+    """Writes settings in a message as the flags that can be typed.
+
+    Args:
+        message: Such as ``"set clip_grad = 1"``.
+        names: The settings.
+
+    Returns:
+        Such as ``"set --clip-grad 1"``.
+    """
+    for name in names:
+        flag = f"--{name.replace('_', '-')}"
+        message = re.sub(rf"(?<![\w-]){name} = (?=\S)", f"{flag} ", message)
+        if "_" in name:  # the others are words of sentences too
+            message = re.sub(rf"(?<![\w-]){name}(?!\w)", flag, message)
+    return message
 
 
 @contextlib.contextmanager

@@ -1,7 +1,9 @@
 """Faces with labels, in memory or read when they are asked for."""
 
+import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import compress
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -10,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fer_zoo.data.lazy import Images
+from fer_zoo.data.lazy import Images, LazyFaces
 from fer_zoo.errors import DataError
-from fer_zoo.labels import FERPLUS_VOTES, label_order
+from fer_zoo.labels import FERPLUS_VOTES, canonical_label, label_indices
 
 
 class FaceDataset(Dataset[tuple[Any, Any]]):
@@ -110,6 +112,44 @@ class FaceDataset(Dataset[tuple[Any, Any]]):
         target = self.targets[index]
         return image, target if target.ndim else int(target)
 
+    def take(
+        self, chosen: NDArray[np.bool_], *, why: str, split: str | None = None, note: str = ""
+    ) -> Self:
+        """Returns some of the faces, as a data set of the same kind.
+
+        Args:
+            chosen: Which faces, bool (N,).
+            why: Why these, in words; the source and the summary give it.
+            split: Which split they are; by default that of all.
+            note: What must be known of figures on them, beside the note on all.
+        """
+        part = copy.copy(self)
+        positions = torch.from_numpy(np.flatnonzero(chosen))
+        if isinstance(self.images, LazyFaces):
+            read = self.images.read
+            part.images = LazyFaces(
+                lambda some: read(positions[some].tolist()),
+                (len(positions), *self.images.shape[1:]),
+            )
+        else:
+            part.images = self.images[positions]
+        part.targets = self.targets[positions]
+        part.rows = None if self.rows is None else self.rows[positions]
+        part.votes = None if self.votes is None else self.votes[positions]
+        part.files = None if self.files is None else list(compress(self.files, chosen))
+        part.split = self.split if split is None else split
+        part.source = f"{self.source}; {why}"
+        part.summary = f"{why}: {part.counts()} (of {self.summary or self.source})"
+        part.note = "\n".join(filter(None, (self.note, note)))
+        return part
+
+    def counts(self) -> str:
+        """Returns each class and its number of faces, in words; a distribution is no class."""
+        if self.targets.ndim > 1:
+            return f"{len(self):,} distributions"
+        counts = torch.bincount(self.targets, minlength=len(self.label_names)).tolist()
+        return ", ".join(f"{name} {n:,}" for name, n in zip(self.label_names, counts, strict=True))
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.source or 'in memory'}: {len(self):,} faces)"
 
@@ -119,22 +159,71 @@ def targets_in_order(faces: FaceDataset, label_names: tuple[str, ...]) -> NDArra
 
     Args:
         faces: Faces with one label each.
-        label_names: The model's classes; they must be the data's, in any order and spelling.
+        label_names: The model's classes; the data's must be among them, in any order and spelling.
 
     Raises:
-        DataError: If the labels differ, or are distributions.
+        DataError: If the data has other labels, or these are distributions.
     """
-    try:
-        order = label_order(faces.label_names, label_names)
-    except ValueError as error:
-        raise DataError(
-            f"the data's labels ({', '.join(faces.label_names)}) are not the model's "
-            f"({', '.join(label_names)}); give data with the model's labels"
-        ) from error
     targets = faces.targets
     if targets.ndim == 2:
         if (targets.max(dim=1).values < 1).any():
             raise DataError("one label per face is needed here, not a distribution over several")
         targets = targets.argmax(dim=1)
-    mapped: NDArray[np.int64] = np.asarray(order, dtype=np.int64)[targets.numpy()]
+    used = sorted(set(targets.tolist())) if len(targets) else range(len(faces.label_names))
+    names = [faces.label_names[i] for i in used]
+    try:
+        order = label_indices(names, label_names)
+    except ValueError as error:
+        raise DataError(
+            f"the data's labels ({', '.join(faces.label_names)}) are not the model's "
+            f"({', '.join(label_names)}); give data with the model's labels"
+        ) from error
+    positions = np.zeros(len(faces.label_names), dtype=np.int64)
+    positions[list(used)] = order
+    mapped: NDArray[np.int64] = positions[targets.numpy()]
     return mapped
+
+
+def on_shared_classes(faces: FaceDataset, label_names: tuple[str, ...]) -> FaceDataset:
+    """Returns the faces whose class a model has; how many are left out is in their note.
+
+    Args:
+        faces: Faces.
+        label_names: The model's classes.
+
+    Raises:
+        DataError: If fewer than two classes are shared.
+    """
+    theirs = {canonical_label(name) for name in label_names}
+    shared = [canonical_label(name) in theirs for name in faces.label_names]
+    if len({canonical_label(name) for name in faces.label_names}) < len(faces.label_names):
+        raise DataError(f"two of the data's labels ({', '.join(faces.label_names)}) mean the same")
+    other = [n for n, known in zip(faces.label_names, shared, strict=True) if not known]
+    ours = {canonical_label(name) for name in faces.label_names}
+    extra = [name for name in label_names if canonical_label(name) not in ours]
+    if not other and not extra:
+        return faces
+    if sum(shared) < 2:
+        raise DataError(
+            f"the data's labels ({', '.join(faces.label_names)}) are not the model's "
+            f"({', '.join(label_names)}): {sum(shared)} shared, and two or more are needed; "
+            "name the classes with --labels (names=...), or give data with the model's labels"
+        )
+    notes = []
+    targets = faces.targets if faces.targets.ndim == 1 else faces.targets.argmax(dim=1)
+    known_face = np.array(shared)[targets.numpy()]
+    left_out = int((~known_face).sum())
+    if left_out:
+        notes.append(
+            f"left out {left_out:,} of {len(faces):,} faces, of classes that the model lacks: "
+            f"{', '.join(other)}"
+        )
+    if extra:
+        notes.append(
+            f"the data lacks {', '.join(extra)}: predicting one of these counts as an error"
+        )
+    why = f"{int(known_face.sum()):,} of the model's classes"
+    return faces.take(known_face, why=why, note="\n".join(notes))
+
+
+__all__ = ["FaceDataset", "on_shared_classes", "targets_in_order"]

@@ -29,6 +29,9 @@ class FileSystem(Protocol):
     def files(self) -> list[str]:
         """Returns all names, sorted, without hidden ones."""
 
+    def has(self, name: str) -> bool:
+        """Says whether there is a file of this name."""
+
     def open(self, name: str) -> BinaryIO:
         """Opens a file to be read."""
 
@@ -65,6 +68,10 @@ class LocalFolder:
             inside = Path(folder).relative_to(self.path)
             names += [(inside / name).as_posix() for name in files]
         return sorted(name for name in names if not _is_hidden(name))
+
+    def has(self, name: str) -> bool:
+        """Says whether there is a file of this name, which may lead out of the folder."""
+        return (self.path / name).is_file()
 
     def open(self, name: str) -> BinaryIO:
         """Opens a file to be read."""
@@ -111,6 +118,10 @@ class ZipArchive:
     def files(self) -> list[str]:
         """Returns all names."""
         return self._names
+
+    def has(self, name: str) -> bool:
+        """Says whether there is a file of this name."""
+        return name in self._names
 
     def open(self, name: str) -> BinaryIO:
         """Opens a file to be read; a damaged one is noticed while reading."""

@@ -9,7 +9,8 @@ import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TypeVar
 
 import numpy as np
@@ -35,6 +36,10 @@ _AT_ONCE = 256  # files that the threads are given at once
 _UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
+#: Left, top, right and bottom of a face in pixels.
+Box = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class ImageFile:
     """An image in a class folder.
@@ -50,10 +55,15 @@ class ImageFile:
     label: str
 
 
-def list_images(fs: FileSystem) -> list[ImageFile]:
-    """Returns the images that lie in a folder, sorted by name."""
+def list_images(fs: FileSystem, names: Sequence[str] | None = None) -> list[ImageFile]:
+    """Returns the images that lie in a folder, sorted by name.
+
+    Args:
+        fs: Where they lie.
+        names: All names of it, if they have been listed.
+    """
     found = []
-    for name in fs.files():
+    for name in fs.files() if names is None else names:
         *folders, _ = name.split("/")
         if folders and is_image_name(name):
             found.append(ImageFile(name, tuple(folders[:-1]), folders[-1]))
@@ -87,12 +97,19 @@ class FaceFiles:
         names: Their N names.
         side: Height and width S of a face.
         resize: Whether other sizes are resized; otherwise they are an error.
+        boxes: The part of each image that is the face, where it is not the whole image.
     """
 
     fs: FileSystem
     names: Sequence[str]
     side: int
     resize: bool = False
+    boxes: Sequence[Box | None] | None = None
+
+    def take(self, chosen: NDArray[np.bool_]) -> "FaceFiles":
+        """Returns some of the files, those where ``chosen`` (N,) is true."""
+        boxes = None if self.boxes is None else list(compress(self.boxes, chosen))
+        return replace(self, names=list(compress(self.names, chosen)), boxes=boxes)
 
     def __call__(self, positions: Sequence[int]) -> Tensor:
         """Reads the faces at n positions, uint8 (n, S, S).
@@ -142,7 +159,9 @@ class FaceFiles:
                     if faces is not None:
                         faces[i] = face
                 elif on_error == "raise":
-                    raise DataError(f"{face}; or leave such files out with on_error='skip'")
+                    raise DataError(
+                        f"{face}; or leave such files out with --on-error skip (on_error='skip')"
+                    )
                 else:
                     usable[i], reason = False, face
         if len(usable) and not usable.any():
@@ -160,10 +179,11 @@ class FaceFiles:
     def _read_one(self, position: int) -> NDArray[np.uint8] | DataError:
         name = self.names[position]
         where = self.fs.where(name)
+        box = None if self.boxes is None else self.boxes[position]
 
         def read() -> NDArray[np.uint8]:
             with self.fs.open(name) as file:
-                return _decode(file.read(), where, self.side, self.resize)
+                return _decode(file.read(), where, self.side, self.resize, box)
 
         try:
             return with_retries(read, where)
@@ -180,7 +200,7 @@ def _strict_pillow() -> Iterator[None]:
         yield
 
 
-def _decode(data: bytes, where: str, side: int, resize: bool) -> NDArray[np.uint8]:
+def _decode(data: bytes, where: str, side: int, resize: bool, box: Box | None) -> NDArray[np.uint8]:
     try:
         image = Image.open(io.BytesIO(data))
         if not resize and image.size != (side, side):
@@ -188,7 +208,7 @@ def _decode(data: bytes, where: str, side: int, resize: bool) -> NDArray[np.uint
                 f"{where} is {image.width}x{image.height}, not {side}x{side} as in FER-2013; "
                 "FaceFolder reads faces of any size"
             )
-        face = read_image(image).convert("L")
+        face = _crop(read_image(image), box, where).convert("L")
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{where}: {error}; shrink it first") from error
     except DataError:
@@ -202,3 +222,18 @@ def _decode(data: bytes, where: str, side: int, resize: bool) -> NDArray[np.uint
     if face.size != (side, side):
         face = face.resize((side, side), Image.Resampling.BILINEAR)
     return np.asarray(face)
+
+
+def _crop(image: Image.Image, box: Box | None, where: str) -> Image.Image:
+    """Returns the face in a photograph; a box may reach over its border."""
+    if box is None:
+        return image
+    left, top, right, bottom = (round(v) for v in box)
+    left, top = max(left, 0), max(top, 0)
+    right, bottom = min(right, image.width), min(bottom, image.height)
+    if right <= left or bottom <= top:
+        raise DataError(
+            f"{where}: the box {tuple(box)} lies outside of the image of "
+            f"{image.width}x{image.height} pixels; boxes are left, top, right, bottom"
+        )
+    return image.crop((left, top, right, bottom))

@@ -2,15 +2,32 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
+from fer_zoo.data.affectnet import AffectNet
+from fer_zoo.data.ck_plus import CKPlus
+from fer_zoo.data.class_folders import list_class_folders
 from fer_zoo.data.dataset import FaceDataset
+from fer_zoo.data.expw import ExpW
+from fer_zoo.data.face_table import SUFFIXES, is_table, list_table
 from fer_zoo.data.fer2013.dataset import FER2013
 from fer_zoo.data.fer2013.ferplus import FERPlus
-from fer_zoo.data.fer2013.layouts import SPLIT_FOLDERS, Layout, find_layout
+from fer_zoo.data.fer2013.layouts import Layout, find_layout, has_pixels
 from fer_zoo.data.fer2013.table import SPLITS, usage_of
+from fer_zoo.data.ferplus_folders import FERPlusFolders
 from fer_zoo.data.filesystem import LocalFolder
-from fer_zoo.data.folder import FaceFolder
+from fer_zoo.data.folder import ListedFaces
+from fer_zoo.data.hugging_face import HuggingFaceFolder
+from fer_zoo.data.jaffe import JAFFE
+from fer_zoo.data.kaggle_fer2013 import DividedFER2013
+from fer_zoo.data.known import KnownDataset
+from fer_zoo.data.listing import Listing, Names, name_classes
+from fer_zoo.data.raf_db import RAFDB
+from fer_zoo.data.sfew import SFEW
+from fer_zoo.data.splits import cut_validation
 from fer_zoo.errors import (
     ConfigError,
     DataError,
@@ -20,15 +37,28 @@ from fer_zoo.errors import (
 )
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
 
+#: The data sets that are known by their layout.
+KNOWN_DATASETS: tuple[type[KnownDataset], ...] = (
+    *(RAFDB, AffectNet, ExpW, FERPlusFolders, HuggingFaceFolder, CKPlus, JAFFE, SFEW),
+    DividedFER2013,
+)
+
 #: Whether faces get FER+ votes: never, where there are any, or always.
 VOTES = ("none", "any", "required")
+
+#: Share of the training faces that become the validation split where there is none.
+VAL_SHARE = 0.1
+
+F = TypeVar("F", bound=FaceDataset)
 
 
 def open_faces(
     root: str | Path,
-    split: str,
+    split: str = "",
     labels: str | Sequence[str] = "fer2013",
     *,
+    names: Names = (),
+    val_share: float = VAL_SHARE,
     rule: str = "majority",
     votes: str = "any",
     exclude_leaks: bool | None = False,
@@ -38,8 +68,11 @@ def open_faces(
 
     Args:
         root: Where the data set lies.
-        split: ``"train"``, ``"val"`` or ``"test"``. Folders without splits are opened whole.
+        split: ``"train"``, ``"val"`` or ``"test"``; ``"all"`` for all faces of image files; or
+            empty for the validation split, or all faces where there are no splits.
         labels: Which labels.
+        names: What names the classes of image files.
+        val_share: Share of the training faces that is cut off where there is no validation split.
         rule: How FER+ votes become labels.
         votes: Whether faces get FER+ votes.
         exclude_leaks: Whether leaked faces are left out.
@@ -53,6 +86,8 @@ def open_faces(
         root,
         (split,),
         labels,
+        names=names,
+        val_share=val_share,
         rule=rule,
         votes=votes,
         exclude_leaks=exclude_leaks,
@@ -66,29 +101,36 @@ def open_data(
     splits: Sequence[str] = (),
     labels: str | Sequence[str] = "fer2013",
     *,
+    names: Names = (),
+    val_share: float = VAL_SHARE,
     rule: str = "majority",
     votes: str = "any",
     exclude_leaks: bool | None = False,
     on_error: str = "raise",
 ) -> dict[str, FaceDataset]:
-    """Opens splits of a data set; its csv or npz is read once.
+    """Opens splits of a data set; its files are listed, and its csv or npz is read, once.
+
+    Where the validation split is asked for and there is none, it is cut off the training faces, or
+    off all faces where there are no splits; ``train`` is then what is left.
 
     Args:
-        root: FER-2013 in any layout, or class folders that :class:`FaceFolder` reads, in folders of
-            splits or not.
-        splits: Which splits; without any, all that there are.
+        root: FER-2013 in any layout; a known data set; class folders, in folders of splits or not;
+            a table of paths and labels (csv, tsv, jsonl, parquet); or a zip file of these.
+        splits: Which splits, as of :func:`open_faces`; without any, all that there are.
         labels: ``"fer2013"`` or ``"ferplus"``; or the classes of a model, of which those of FER+
-            mean ``"ferplus"``. Class folders keep their own.
+            mean ``"ferplus"``. Other data keeps its own classes.
+        names: What names the classes of image files, as of :func:`fer_zoo.data.parse_names`.
+        val_share: Share of each class that is cut off where there is no validation split.
         rule: The rule of :func:`ferplus_targets` that makes labels of FER+ votes for ``train``.
-        votes: Whether faces get FER+ votes: ``"none"``, ``"any"`` where there are any, or
-            ``"required"``. With FER+ labels they always do.
+        votes: Whether faces of FER-2013 get FER+ votes: ``"none"``, ``"any"`` where there are any,
+            or ``"required"``. With FER+ labels they always do.
         exclude_leaks: Whether to drop faces that are blank or equal a face of a later split of
             FER-2013; None drops them from ``train`` alone.
         on_error: What to do with an image file that cannot be used: ``"raise"``, or ``"skip"`` and
             count it.
 
     Returns:
-        The faces by split; all of folders without splits under ``""``.
+        The faces by split; all of data without splits under ``""``.
 
     Raises:
         DataNotFoundError: If there are no faces at ``root``, or required FER+ votes are missing.
@@ -107,37 +149,136 @@ def open_data(
             f"{', '.join(VOTES)}"
         )
     for split in splits:
-        usage_of(split)
-    layout = find_layout(root)
+        if split not in ("", "all"):
+            usage_of(split)
+    found = find_data(root)
+    if isinstance(found, Layout) and (found.kind != "folder" or found.is_fer2013):
+        layout = found
 
-    def read(split: str) -> FaceDataset:
-        if labels == "ferplus":
-            return FERPlus(layout, split, target=rule, exclude_leaks=exclude_leaks)
-        return _read_fer2013(layout, split, votes, exclude_leaks, on_error)
+        @cache
+        def read(split: str, exclude: bool | None = exclude_leaks) -> FaceDataset:
+            if labels == "ferplus":
+                return FERPlus(layout, split, target=rule, exclude_leaks=exclude)
+            return _read_fer2013(layout, split, votes, exclude, on_error)
 
-    folder = layout.kind == "folder" and isinstance(layout.fs, LocalFolder)
-    if not folder or labels == "ferplus" or layout.is_fer2013:
         try:
-            return _those_there(read, splits)
+            return _open_fer2013(read, splits, val_share)
         except SplitNotFoundError:
             raise
         except DataError as error:
             merged = isinstance(error, MergedSplitsError)
-            if labels == "ferplus" or not folder or (merged and splits):
+            if labels == "ferplus" or found.kind != "folder" or (merged and {*splits} - {"all"}):
                 raise
     # anyone's faces, or PublicTest and PrivateTest merged
-    tops = {image.name.split("/")[0].lower() for image in layout.images}
-    if not tops & SPLIT_FOLDERS.keys():
-        return {"": FaceFolder(root, on_error=on_error)}
-    return _those_there(lambda split: FaceFolder(root, split, on_error=on_error), splits)
+    if isinstance(found, Layout):
+        found = list_class_folders(found.fs, found.images, found.names)
+    return _open_listing(name_classes(found, names), splits, val_share, on_error)
 
 
-def _those_there(
-    read: Callable[[str], FaceDataset], splits: Sequence[str]
+def find_data(root: str | Path) -> Layout | Listing:
+    """Finds out what lies at a path: a layout of FER-2013 or class folders, or a listing.
+
+    Raises:
+        DataNotFoundError: If there are no faces.
+    """
+    path = Path(root)
+    if path.suffix.lower() in SUFFIXES and path.is_file():
+        fs = LocalFolder(path.parent)
+        if path.suffix.lower() != ".csv" or not has_pixels(fs, path.name):
+            return list_table(fs, path.name)
+    try:
+        layout = find_layout(path)
+    except DataNotFoundError:
+        if not path.is_dir():
+            raise
+        layout = Layout("folder", LocalFolder(path))
+        listing = _find_listing(layout)
+        if listing is None:
+            raise
+        return listing
+    if layout.kind != "folder":
+        return layout
+    return _find_listing(layout) or layout
+
+
+def _find_listing(layout: Layout) -> Listing | None:
+    """Finds a known data set, or a table where there are no class folders."""
+    for known in KNOWN_DATASETS:
+        listing = known.find(layout.fs, layout.names)
+        if listing is not None:
+            return listing
+    if layout.is_fer2013:
+        return None
+    classes = {image.label for image in layout.images}
+    tables = [n for n in layout.names if n.lower().endswith(SUFFIXES) and n.count("/") < 2]
+    tables = [n for n in tables if is_table(layout.fs, n)] if len(classes) < 2 else []
+    if len(tables) > 1:
+        raise DataError(
+            f"{layout.fs.path} has several tables of faces: {', '.join(tables[:5])}; give one of "
+            "them as --data"
+        )
+    return list_table(layout.fs, tables[0]) if tables else None
+
+
+def _open_fer2013(
+    read: Callable[..., FaceDataset], splits: Sequence[str], val_share: float
 ) -> dict[str, FaceDataset]:
-    """Reads splits by name; without names, all that there are."""
-    if splits:
-        return {split: read(split) for split in splits}
+    """Reads splits by name, and cuts off a missing validation split; without names, all."""
+    if not splits:
+        return _those_there(read)
+    if "all" in splits:
+        raise SplitNotFoundError("FER-2013 has no split 'all': give train, val or test")
+    wanted = [split or "val" for split in splits]
+    can_cut = "val" in wanted and {*wanted} <= {"train", "val"}
+    if can_cut and not _has_val(read):
+        # without leaks whoever asks, so that everyone's cut is the same
+        parts = cut_validation(read("train", None), val_share)
+        cut = dict(zip(("train", "val"), parts, strict=True))
+        return {name: cut[split] for name, split in zip(splits, wanted, strict=True)}
+    return {name: read(split) for name, split in zip(splits, wanted, strict=True)}
+
+
+def _has_val(read: Callable[..., FaceDataset]) -> bool:
+    try:
+        read("val")
+    except MergedSplitsError:
+        raise
+    except SplitNotFoundError:
+        return False
+    return True
+
+
+def _open_listing(
+    listing: Listing, splits: Sequence[str], val_share: float, on_error: str
+) -> dict[str, FaceDataset]:
+    """Reads splits by name, and cuts off a missing validation split; without names, all."""
+    there = listing.split_names
+    whole = ["" for _ in listing.files]
+
+    @cache
+    def read(split: str) -> ListedFaces:
+        if split == "all":
+            return ListedFaces(replace(listing, splits=whole), on_error=on_error)
+        return ListedFaces(listing, split, on_error=on_error)
+
+    @cache
+    def cut() -> dict[str, ListedFaces]:
+        base = read("train" if "train" in there else "")
+        parts = cut_validation(base, val_share, base.groups)
+        return dict(zip(("train", "val"), parts, strict=True))
+
+    can_cut = "val" not in there and ("train" in there or there == ("",))
+    found: dict[str, FaceDataset] = {}
+    for split in splits or there:
+        wanted = split or ("" if there == ("",) else "val")
+        # where train alone is asked for, and stands apart, it is whole
+        taken = wanted == "val" or (wanted == "train" and ("val" in splits or "train" not in there))
+        found[split] = cut()[wanted] if can_cut and taken else read(wanted)
+    return found
+
+
+def _those_there(read: Callable[[str], F]) -> dict[str, F]:
+    """Reads all splits that there are."""
     found = {}
     for split in SPLITS:
         try:

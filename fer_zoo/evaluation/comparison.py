@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data import FaceDataset, open_faces
+from fer_zoo.data import FaceDataset
 from fer_zoo.data.duplicates import duplicate_groups
 from fer_zoo.evaluation.bootstrap import bootstrap_totals, percentile_interval
 from fer_zoo.evaluation.evaluation import Evaluation, evaluate
+from fer_zoo.evaluation.faces import DEFAULTS, DataOptions, open_measured
 from fer_zoo.evaluation.plots import FACES_PER_SHEET, save_contact_sheet
 from fer_zoo.evaluation.report import heading
 from fer_zoo.inference.logits import ModelLike, load_model
@@ -157,10 +158,11 @@ def compare(
     a: ModelLike,
     b: ModelLike,
     data: str | Path | FaceDataset,
-    split: str = "val",
+    split: str = "",
     *,
     batch_size: int = 256,
     device: str | torch.device | None = None,
+    options: DataOptions = DEFAULTS,
 ) -> Comparison:
     """Compares two models on the same faces.
 
@@ -171,6 +173,7 @@ def compare(
         split: As of :func:`fer_zoo.evaluate`.
         batch_size: Faces per forward pass.
         device: Where to compute.
+        options: As of :func:`fer_zoo.evaluate`.
 
     Raises:
         DataError: If the data cannot be used, or its labels are not those of both models.
@@ -179,8 +182,7 @@ def compare(
         >>> print(compare("dacl", "vgg_small", "data").table())  # doctest: +SKIP
     """
     models = [load_model(model, device) for model in (a, b)]
-    names = models[0].label_names
-    faces = data if isinstance(data, FaceDataset) else open_faces(data, split, names)
+    faces = open_measured(models, data, split, options)
     first, second = (evaluate(model, faces, split, batch_size=batch_size) for model in models)
     right = np.stack([_right(first), _right(second)], axis=1).astype(np.float64)
     columns = np.concatenate([right, np.ones((len(right), 1))], axis=1)

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data import FaceDataset, open_faces
+from fer_zoo.data import FaceDataset, ListedFaces
 from fer_zoo.data.dataset import targets_in_order
 from fer_zoo.data.duplicates import duplicate_groups
-from fer_zoo.errors import DataError
 from fer_zoo.evaluation.bootstrap import metric_intervals
 from fer_zoo.evaluation.checks import calibrate, ferplus_agreement, leak_free
+from fer_zoo.evaluation.faces import DEFAULTS, DataOptions, open_measured
 from fer_zoo.evaluation.metrics import Figures, classification_metrics
 from fer_zoo.evaluation.report import (
     checks_text,
@@ -26,6 +26,7 @@ from fer_zoo.evaluation.report import (
 )
 from fer_zoo.inference.logits import ModelLike, load_model, logits_of_views
 from fer_zoo.inference.views import VIEWS, check_views
+from fer_zoo.labels import FERPLUS_LABELS, shares_labels
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.provenance import stamp
 
@@ -121,14 +122,15 @@ class Evaluation:
 def evaluate(
     model: ModelLike,
     data: str | Path | FaceDataset,
-    split: str = "val",
+    split: str = "",
     *,
     flip: bool = False,
     views: int = 1,
     batch_size: int = 256,
     device: str | torch.device | None = None,
+    options: DataOptions = DEFAULTS,
 ) -> Evaluation:
-    """Evaluates a model on every face of a split; none is left out, leaked or not.
+    """Evaluates a model on every face of a split whose class it has, leaked or not.
 
     A model with the eight classes of FER+ is measured against the majority of its votes, on the
     faces that have one.
@@ -137,14 +139,15 @@ def evaluate(
         model: A name (``"dacl"``), a folder that training wrote, several of these with commas
             between (``"dacl,vgg"``) for an ensemble, a model of fer_zoo, or what
             :func:`fer_zoo.inference.logits.load_model` returns.
-        data: FER-2013 in any layout, or faces in class folders; or a data set whose labels have
-            the names of the model's.
-        split: ``"train"``, ``"val"`` (PublicTest) or ``"test"`` (PrivateTest).
+        data: Where the faces lie, as of :func:`fer_zoo.data.open_data`; or a data set whose labels
+            have the names of the model's.
+        split: As of :func:`fer_zoo.evaluation.faces.open_measured`; of FER-2013 val by default.
         flip: Adds the figures of two views, the faces and their mirror images.
         views: 2 is the same as ``flip``; 20 adds the figures of 20 views too, see
             :func:`fer_zoo.inference.views.view_functions`.
         batch_size: Faces per forward pass.
         device: Where to compute; CUDA where there is one.
+        options: How data is read where a path is given.
 
     Returns:
         The figures; ``.table()`` shows them, ``.save("metrics.json")`` keeps them.
@@ -159,9 +162,7 @@ def evaluate(
     start = time.monotonic()
     loaded = load_model(model, device)
     names = loaded.label_names
-    faces = data if isinstance(data, FaceDataset) else open_faces(data, split, names)
-    if not len(faces):
-        raise DataError(f"there are no faces to evaluate in {faces.source or 'the data set'}")
+    faces = open_measured([loaded], data, split, options)
     targets = targets_in_order(faces, names)
     seen = logits_of_views(loaded, faces.images, max(views, 1 + flip), batch_size=batch_size)
     logits = seen[0]
@@ -172,7 +173,7 @@ def evaluate(
         averaged[count] = classification_metrics(mean, targets, names)
     groups = duplicate_groups(faces.images)
     calibrated, calibration = calibrate(logits, targets, groups)
-    votes = faces.votes
+    votes = faces.votes if shares_labels(names, FERPLUS_LABELS) else None
     return Evaluation(
         model=loaded.name,
         split=faces.split or "all",
@@ -185,7 +186,9 @@ def evaluate(
         metrics_flip=averaged.get(2),
         metrics_views=averaged.get(20),
         intervals=metric_intervals(probabilities, targets, groups, names),
-        leak_free=leak_free(faces.images, probabilities, targets, groups, names),
+        leak_free=None
+        if isinstance(faces, ListedFaces)  # they are not in the list of FER-2013's leaks
+        else leak_free(faces.images, probabilities, targets, groups, names),
         calibrated=calibration,
         calibrated_probabilities=calibrated,
         ferplus=None if votes is None else ferplus_agreement(probabilities, votes, names),

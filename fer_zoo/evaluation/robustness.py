@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from fer_zoo.atomic import write_text
-from fer_zoo.data import FaceDataset, open_faces
+from fer_zoo.data import FaceDataset
 from fer_zoo.evaluation.corruptions import (
     CORRUPTIONS,
     PROTOCOL,
@@ -19,6 +19,7 @@ from fer_zoo.evaluation.corruptions import (
     choose_corruptions,
 )
 from fer_zoo.evaluation.evaluation import Evaluation, evaluate
+from fer_zoo.evaluation.faces import open_measured
 from fer_zoo.evaluation.metrics import Figures
 from fer_zoo.evaluation.plots import save_corruptions
 from fer_zoo.evaluation.report import heading, text_table
@@ -132,7 +133,7 @@ class Robustness:
 def evaluate_corruptions(
     model: ModelLike,
     data: str | Path | FaceDataset,
-    split: str = "val",
+    split: str = "",
     *,
     corruptions: Sequence[str] = (),
     clean: Evaluation | None = None,
@@ -164,7 +165,7 @@ def evaluate_corruptions(
     start = time.monotonic()
     chosen = choose_corruptions(corruptions)
     loaded = load_model(model, device)
-    faces = data if isinstance(data, FaceDataset) else open_faces(data, split, loaded.label_names)
+    faces = open_measured([loaded], data, split)
     if clean is None:
         clean = evaluate(loaded, faces, split, batch_size=batch_size)
     targets = torch.from_numpy(clean.targets)

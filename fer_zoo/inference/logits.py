@@ -78,6 +78,11 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
     else:
         place, name = choose_device(device), str(model)
         members = [part.strip() for part in name.split(",")]
+        if not any(members):
+            raise ConfigError(
+                f"{name!r} names no model: give a name of `fer-zoo list`, or a folder that "
+                "training wrote"
+            )
         ensemble = len(members) > 1 and not Path(name).is_dir()
         module = Ensemble(members) if ensemble else create_model(name, pretrained=True)
         module.eval().to(place)

@@ -13,7 +13,7 @@ Faces = NDArray[np.uint8]
 #: How many views there can be: the face; with its mirror image; with shifts and a zoom too.
 VIEWS = (1, 2, 20)
 #: A shift in pixels of a 48-pixel face, and a zoom, of the 20 views. Sets with shifts of 1 to 3
-#: pixels and zooms of 0.9 to 1.15 were tried with dacl on PublicTest; see docs/evaluation.md.
+#: pixels and zooms of 0.9 to 1.15 were tried with dacl on PublicTest; see docs/prediction.md.
 SHIFT, ZOOM = 2, 1.1
 
 

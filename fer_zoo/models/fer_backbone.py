@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fer_zoo.errors import ConfigError, UnknownModelError
 from fer_zoo.models._build import PREFIX, build, default_cfg
-from fer_zoo.models.face_model import FaceModel
+from fer_zoo.models.face_model import FaceModel, FeatureInfo
 
 #: The backbone where none is named, and the side of its last map.
 DEFAULT, POOL_SIZE = "resnet18", (2, 2)
@@ -111,9 +111,8 @@ class Backbone(FaceModel):
             )
         self.in_chans, self.num_features = in_chans, self.net.num_features
         self.head_hidden_size = self.net.head_hidden_size
-        self.feature_info = [
-            {**info, "module": f"net.{info['module']}"} for info in self.net.feature_info
-        ]
+        maps: list[FeatureInfo] = self.net.feature_info
+        self.feature_info = [{**info, "module": f"net.{info['module']}"} for info in maps]
         self.drop = nn.Dropout(drop_rate)
         self._start_classifier(num_classes)
 
@@ -145,6 +144,11 @@ class Backbone(FaceModel):
         if self.num_classes or pre_logits:
             x = self.drop(x)
         return x if pre_logits else self.fc(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns logits (N, num_classes)."""
+        x = self.net(x)
+        return self.fc(self.drop(x)) if self.num_classes else x
 
     def get_classifier(self, name_only: bool = False) -> nn.Module | str:
         """Returns the last linear layer, or its name."""

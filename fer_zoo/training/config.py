@@ -48,10 +48,24 @@ class TrainConfig:
         "file",
     )
     labels: str = _setting(
-        "fer2013",
-        "labels to learn: fer2013 (7 classes) or ferplus (8 classes)",
-        choices=("fer2013", "ferplus"),
+        "auto",
+        "labels to learn: auto (the data's own), fer2013 or ferplus (the votes of FER+); for image "
+        "files the names of the classes: surprise,fear in the order of their numbers, or "
+        "1=surprise,2=fear, or raf-db, affectnet, affectnet7, expw, fer2013 or ferplus for the "
+        "meaning of their numbers",
     )
+    val_share: float = _setting(
+        0.1,
+        "share of each class that is cut off for validation where the data has no such split",
+        gt=0,
+        lt=1,
+    )
+    on_error: str = _setting(
+        "raise",
+        "what to do with an image file that cannot be used: raise, or skip it",
+        choices=("raise", "skip"),
+    )
+    fraction: float = _setting(1.0, "share of each class to train on, for a quick run", gt=0, le=1)
     ferplus_target: str = _setting(
         "majority",
         "how votes become targets with labels = ferplus: majority, soft, pld or multi",
@@ -61,6 +75,9 @@ class TrainConfig:
         0, "seed of initial weights, order, augmentation and dropout", ge=0, lt=2**32
     )
     epochs: int = _setting(40, "passes over the training faces", ge=1)
+    patience: int = _setting(
+        0, "stop after so many epochs without a better one; 0 runs all of them", ge=0
+    )
     batch_size: int = _setting(128, "faces per optimizer step, over all processes", ge=2)
     accumulate: int = _setting(1, "parts that each batch is computed in, to save memory", ge=1)
     optimizer: str = _setting("sgd", "timm optimizer: sgd (Nesterov), momentum, adam, adamw, ...")
@@ -90,7 +107,7 @@ class TrainConfig:
     mixup: float = _setting(0.0, "alpha of mixup; 0 does not mix", ge=0)
     center_loss_weight: float = _setting(0.0, "weight of the attentive center loss", ge=0)
     ferplus_weight: float = _setting(
-        0.0, "weight of the loss of a second head on the FER+ votes, with labels = fer2013", ge=0
+        0.0, "weight of the loss of a second head on the FER+ votes, beside FER-2013's labels", ge=0
     )
     teacher: str = _setting(
         "", "models to distil from: names or folders of runs, separated by commas"
@@ -117,7 +134,9 @@ class TrainConfig:
         choices=("best", "last"),
     )
     balanced: bool = _setting(False, "draw every class equally often")
-    exclude_leaks: bool = _setting(True, "drop training faces that equal a face of a later split")
+    exclude_leaks: bool = _setting(
+        True, "drop training faces of FER-2013 that equal a face of a later split"
+    )
     img_sizes: list[Any] = _setting([], "side in pixels from an epoch on, as [[0, 32], [10, 48]]")
     rotation: float = _setting(15.0, "largest rotation in degrees", ge=0, le=180)
     shift: float = _setting(0.1, "largest shift, as a share of the side", ge=0, le=1)
@@ -208,7 +227,7 @@ class TrainConfig:
         yield (
             ferplus and self.ferplus_weight,
             "ferplus_weight adds a head on the FER+ votes to FER-2013's labels, and labels = "
-            "ferplus learns these votes alone: set ferplus_weight = 0, or labels = fer2013",
+            "ferplus learns these votes alone: set ferplus_weight = 0, or labels = auto",
         )
         yield (
             ferplus and not majority and (self.balanced or self.class_weights),

@@ -235,7 +235,7 @@ def _check_dataset(dataset: FaceDataset, config: TrainConfig) -> None:
     wanted = config.ferplus_target if config.labels == "ferplus" else ""
     if given != wanted:
         fitting = f"FERPlus(..., target={wanted!r})" if wanted else "one that is no FERPlus"
-        settings = f"labels = ferplus, ferplus_target = {given}" if given else "labels = fer2013"
+        settings = f"labels = ferplus, ferplus_target = {given}" if given else "labels = auto"
         raise ConfigError(
             f"the recipe has labels = {config.labels}, ferplus_target = {config.ferplus_target}: "
             f"give it {fitting}, or set {settings} for this data set"

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from fer_zoo.atomic import check_space
 from fer_zoo.data.dataset import FaceDataset
+from fer_zoo.data.splits import CUT_OFF
 from fer_zoo.errors import TrainingError
 from fer_zoo.hub import save_pretrained
 from fer_zoo.models.weights import WEIGHTS_NAME, JsonObject
@@ -48,7 +49,7 @@ class TrainResult:
     Args:
         folder: The run's folder; ``create_model(folder, pretrained=True)`` loads the weights of
             its best epoch, or of its last one with ``keep = "last"``.
-        finished: Whether all epochs ran; False after a time limit.
+        finished: Whether all epochs ran, or patience ended; False after a time limit.
         best_epoch: The best epoch on the validation split, counted from 0; -1 if none was finished.
         accuracy: Accuracy of the best epoch on the validation split, in [0, 1].
         last_accuracy: Accuracy of the last finished epoch.
@@ -95,6 +96,7 @@ class Trainer:
         self.teacher: Teacher | None = None
         if config.teacher:
             self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
+        self.val_is_cut_off = CUT_OFF in val_set.note
         self.take_step: Stepper
         self.keeper = CheckpointKeeper(folder)
         self.epoch, self.seconds = 0, 0.0
@@ -105,8 +107,8 @@ class Trainer:
         """Trains until the last epoch or the time limit, whichever comes first.
 
         Args:
-            time_limit: Minutes that this call may take. It stops before an epoch that would not
-                fit; an epoch cut off in the middle is done again on resuming.
+            time_limit: Minutes that this call should take. No epoch starts that would not fit,
+                the first one excepted; an epoch that has started is finished.
 
         Raises:
             TrainingError: If the loss is no longer finite.
@@ -121,26 +123,30 @@ class Trainer:
             self._train_epochs(deadline)
         finally:  # also when interrupted
             self.keeper.flush()
-        finished = self.epoch == self.config.epochs
+        finished = self._is_finished()
         return TrainResult(
             self.folder, finished, self.best_epoch, self.best_accuracy, self.last_accuracy
         )
 
     def _train_epochs(self, deadline: float) -> None:
         longest = 0.0
-        while self.epoch < self.config.epochs:
+        while not self._is_finished():
             start = time.monotonic()
-            if self.world.any(start + longest > deadline):
+            if self.world.any(start + longest >= deadline):
                 break
-            record = self._train_epoch(deadline)
-            if record is None:
-                break
+            record = self._train_epoch()
             model = published_model(self.step.averaged, self.config, self.loader)
             record |= self.validation(partial(self.step.predict, model))
             record["seconds"] = round(time.monotonic() - start, 2)
             self.seconds += record["seconds"]
             longest = max(longest, record["seconds"])
             self._finish_epoch(record, model)
+
+    def _is_finished(self) -> bool:
+        """Says whether all epochs ran, or as many without a better one as patience allows."""
+        patience, without = self.config.patience, self.epoch - 1 - self.best_epoch
+        waited = self.best_epoch >= 0 and 0 < patience <= without
+        return self.epoch >= self.config.epochs or waited
 
     def state_dict(self) -> State:
         """Returns the state that a checkpoint needs to continue bit for bit."""
@@ -189,8 +195,8 @@ class Trainer:
             self.teacher = None
         self.step.teacher = self.teacher
 
-    def _train_epoch(self, deadline: float) -> dict[str, float] | None:
-        """Returns the epoch's record; None if the deadline passed before its end."""
+    def _train_epoch(self) -> dict[str, float]:
+        """Returns the epoch's record."""
         config, steps, size = self.config, len(self.loader), self.loader.size(self.epoch)
         seed_everything(config, self.epoch, self.world.rank)
         self.step.train()
@@ -214,8 +220,6 @@ class Trainer:
                 rate = i * config.batch_size / (time.perf_counter() - start)
                 accuracy = float(correct) / (i * len(draws.positions))
                 bar.set_postfix_str(f"{rate:.0f} images/s, loss {mean:.3f}, acc {accuracy:.3f}")
-                if self.world.any(time.monotonic() > deadline):
-                    return None
         faces = steps * config.batch_size
         return {
             "epoch": self.epoch,
@@ -254,7 +258,7 @@ class Trainer:
         if best or self.config.keep == "last":
             keep = partial(save_pretrained, model, self.folder, self._provenance(record))
         append_log(self.folder, record)
-        self.keeper.keep(self.state_dict(), keep, last=self.epoch == self.config.epochs)
+        self.keeper.keep(self.state_dict(), keep, last=self._is_finished())
 
     def _provenance(self, record: dict[str, float]) -> JsonObject:
         training = {
@@ -265,6 +269,7 @@ class Trainer:
             "processes": self.world.size,
             "bfloat16": self.step.bfloat16,
             "training_faces": len(self.loader.labels),
+            "validation": "cut off" if self.val_is_cut_off else "a split",
             **stamp(self.world.device),
         }
         val = {"accuracy": record["val_accuracy"], "log_loss": record["val_loss"]}

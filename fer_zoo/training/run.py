@@ -1,17 +1,23 @@
 """One training run: settings, faces, trainer, in this order."""
 
 import logging
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
-from fer_zoo.atomic import clear_partials, make_folder
+from fer_zoo.atomic import clear_partials, hold_folder, make_folder
 from fer_zoo.data import FaceDataset, open_data
+from fer_zoo.data.splits import draw_fraction
 from fer_zoo.errors import ConfigError
 from fer_zoo.training.checkpoint import CHECKPOINT_NAME, State, check_same_config, load_checkpoint
 from fer_zoo.training.config import TrainConfig
-from fer_zoo.training.distributed import join_world
+from fer_zoo.training.distributed import World, join_world
+from fer_zoo.training.fitting import FITTED, describe_faces, fit_to_data
 from fer_zoo.training.initial_weights import architecture_of
 from fer_zoo.training.loop import Trainer, TrainResult
 from fer_zoo.training.recipes import FINE_TUNE, load_config, recipe_of
@@ -39,13 +45,13 @@ def train(
 
     Args:
         model: Name of the model; by default the recipe's.
-        data: Where FER-2013 lies, with the FER+ votes if the recipe needs them, or a training and
-            a validation data set.
+        data: Where the faces lie: FER-2013, a known data set, class folders or a table, as of
+            :func:`fer_zoo.data.open_data`; or a training and a validation data set.
         out: The folder to write.
         recipe: Name or TOML file of a recipe; by default that of the model, if it has one, or
             ``fine_tune`` with ``pretrained``.
         resume: Continues from the folder's checkpoint; settings not given are the checkpoint's.
-        time_limit: Minutes after which to stop; a stopped run can be resumed.
+        time_limit: Minutes after which no epoch starts; a stopped run can be resumed.
         device: Where to compute; CUDA where there is one.
         progress: Whether to show a progress bar.
         **settings: Fields of :class:`TrainConfig`, laid over the recipe.
@@ -64,6 +70,9 @@ def train(
     """
     if time_limit is not None and not time_limit >= 0:
         raise ConfigError(f"time_limit is {time_limit} minutes; it must be 0 or more")
+    for name, value, what in (("data", data, "faces.csv"), ("out", out, "runs/model")):
+        if isinstance(value, (str, Path)) and str(value) in ("", "."):
+            raise ConfigError(f"{name} is missing; give it: train(..., {name}={what!r})")
     folder = Path(out)
     settings = {name: value for name, value in settings.items() if value is not None}
     if model is not None:
@@ -74,15 +83,35 @@ def train(
     else:
         config = _new_config(model, recipe, settings)
     make_folder(folder)  # a folder that cannot be written shows now, not after an epoch
-    clear_partials(folder)
-    train_set, val_set = open_training_data(data, config)
     world = join_world(device)
+    with hold_folder(folder) if world.is_main else nullcontext():
+        if not resume:
+            _open_checkpoint(folder, resume)  # another run may have ended meanwhile
+        clear_partials(folder)
+        return _train(config, settings, data, folder, checkpoint, world, time_limit, progress)
+
+
+def _train(
+    config: TrainConfig,
+    given: dict[str, object],
+    data: str | Path | tuple[FaceDataset, FaceDataset],
+    folder: Path,
+    checkpoint: State,
+    world: World,
+    time_limit: float | None,
+    progress: bool,
+) -> TrainResult:
+    train_set, val_set = open_training_data(data, config, given, resumed=bool(checkpoint))
+    config, said = fit_to_data(config, given, train_set)
+    if checkpoint:
+        check_same_config(folder, checkpoint["config"], config)
     if world.is_main:
         source = config.pretrained or config.pretrained_backbone
         initial = f"the weights of {source}" if source else "random weights"
         _logger.info("%s from %s", config.backbone or config.model, initial)
-        for faces in (train_set, val_set):
-            _logger.info("%s", faces.summary or faces)
+        summaries = [_summary(faces) for faces in (train_set, val_set)]
+        for line in [*summaries, *said, *describe_faces(train_set, val_set)]:
+            _logger.info("%s", line)
     trainer = Trainer(config, train_set, val_set, folder, world, progress)
     if checkpoint:
         trainer.load_state_dict(checkpoint)
@@ -95,26 +124,44 @@ def train(
     return result
 
 
+def _summary(faces: FaceDataset) -> str:
+    """Returns where faces come from, their classes and counts."""
+    summary, counts = faces.summary or str(faces), faces.counts()
+    return summary if counts in summary else f"{summary}; {counts}"
+
+
 def open_training_data(
-    data: str | Path | tuple[FaceDataset, FaceDataset], config: TrainConfig
+    data: str | Path | tuple[FaceDataset, FaceDataset],
+    config: TrainConfig,
+    given: Mapping[str, object] = MappingProxyType({}),
+    resumed: bool = False,
 ) -> tuple[FaceDataset, FaceDataset]:
     """Returns training and validation faces as the recipe wants them.
 
     Args:
-        data: Where FER-2013 lies, or the two data sets themselves.
-        config: Says which labels, whether leaks are dropped, and whether FER+ votes are used.
+        data: Where the faces lie, or the two data sets themselves.
+        config: Says which labels, which share is cut off for validation or trained on, whether
+            leaks are dropped, and whether FER+ votes are used.
+        given: Settings that were given for this run, not by a recipe.
+        resumed: Whether the settings are those of a checkpoint.
     """
     if isinstance(data, tuple):
-        return data
+        return draw_fraction(data[0], config.fraction, config.seed), data[1]
+    own = config.labels not in ("auto", "fer2013", "ferplus")
+    named = config.labels != "auto" and (own or resumed or "labels" in given)
+    asked = config.ferplus_weight and "ferplus_weight" in given
     splits = open_data(
         data,
         ("train", "val"),
-        config.labels,
+        "ferplus" if config.labels == "ferplus" else "fer2013",
+        names=config.labels if named else (),
+        val_share=config.val_share,
         rule=config.ferplus_target,
-        votes="required" if config.ferplus_weight else "none",
+        votes="required" if asked else "any" if config.ferplus_weight else "none",
         exclude_leaks=None if config.exclude_leaks else False,
+        on_error=config.on_error,
     )
-    return splits["train"], splits["val"]
+    return draw_fraction(splits["train"], config.fraction, config.seed), splits["val"]
 
 
 def _open_checkpoint(folder: Path, resume: bool) -> State:
@@ -127,10 +174,12 @@ def _open_checkpoint(folder: Path, resume: bool) -> State:
 
 
 def _resumed_config(
-    folder: Path, saved: dict[str, object], recipe: str | Path | None, settings: dict[str, object]
+    folder: Path, saved: dict[str, Any], recipe: str | Path | None, settings: dict[str, object]
 ) -> TrainConfig:
     config = load_config(recipe, **(settings if recipe else saved | settings))
-    check_same_config(folder, saved, config)
+    # what the recipe has for other data was left out when the run began, and is so again
+    fitted = {name: saved[name] for name in FITTED if name in saved and name not in settings}
+    check_same_config(folder, saved, replace(config, **fitted))
     return config
 
 

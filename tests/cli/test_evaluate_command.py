@@ -20,6 +20,10 @@ def test_evaluate(synthetic_root, run_folder, tmp_path, capsys):
     assert f"{100 * saved['metrics']['accuracy']:.2f}" in text and "PublicTest" in text
     pictures = ["confusion.png", "reliability.png", "roc.png"]
     assert sorted(p.name for p in out.iterdir()) == sorted([*pictures, "metrics.json"])
+    assert main([*command, "--split", "test", "--views", "20"]) == 0
+    assert "20 views" in capsys.readouterr().out
+    assert main([*command, "--views", "7"]) == 2
+    assert "1, 2 or 20" in capsys.readouterr().err
     assert main([*command, "--split", "test"]) == 0
     assert "PrivateTest" in capsys.readouterr().out
     assert main([*command, "--plots"]) == 2

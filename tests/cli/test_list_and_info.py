@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -6,6 +8,8 @@ import torch
 import fer_zoo
 from fer_zoo.cli import main
 from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.model_info import describe, model_rows
+from fer_zoo.model_table import known_model, known_rows
 
 
 def test_list(capsys):
@@ -63,3 +67,45 @@ def test_info_of_every_model(name, capsys):
     assert main(["info", name]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"{name}: ") and len(text.splitlines()[0]) > len(name) + 10
+
+
+TAGGED = [*fer_zoo.list_models(), *fer_zoo.list_models(pretrained=True)]
+
+
+@pytest.mark.parametrize("name", TAGGED)
+def test_the_table_says_what_the_model_is(name):
+    found = json.loads(json.dumps(known_model(name)))
+    assert found == json.loads(json.dumps(describe(name))), "run python docs/tools/generate.py"
+
+
+@pytest.mark.parametrize("filter", ["", "resnet", "*_224", "vgg*", "nothing"])
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_the_table_lists_what_the_registry_lists(filter, pretrained):
+    found = json.loads(json.dumps(known_rows(filter, pretrained)))
+    assert found == json.loads(json.dumps(model_rows(filter, pretrained)))
+
+
+def test_what_is_not_in_the_table():
+    assert known_model("fer_dacl")["params"] == known_model("dacl")["params"]
+    for name in ("dakl", "dacl.nothing", "", "runs/dacl"):
+        assert known_model(name) is None
+
+
+@pytest.mark.parametrize("argv", [["list"], ["info", "dacl"], ["--help"], ["predict", "--help"]])
+def test_commands_that_compute_nothing_are_small(argv):
+    resource = pytest.importorskip("resource", reason="there is no memory count here")
+    del resource
+    code = (
+        "import resource, sys\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "before = peak()\n"
+        "from fer_zoo.cli import main\n"
+        "try:\n"
+        f"    code = main({argv!r})\n"
+        "except SystemExit as stop:\n"
+        "    code = stop.code\n"
+        "assert code == 0\n"
+        "assert peak() - before < 30, (before, peak())\n"
+        "assert not {'torch', 'timm', 'numpy', 'PIL'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

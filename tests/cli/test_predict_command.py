@@ -222,3 +222,19 @@ def test_views_bits_and_a_bound_of_pixels(run_folder, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     expected = Predictor(run_folder, views=20)(np.rint(frame / 4095 * 255).astype(np.uint8))
     assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
+
+
+def test_odd_metadata_is_not_mentioned(run_folder, tmp_path, capsys):
+    whole = io.BytesIO()
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("L", (48, 48), 90).save(whole, "JPEG", exif=exif)
+    data = whole.getvalue()
+    assert data.count(b"\x01\x12\x00\x03\x00\x00\x00\x01") == 1
+    odd = data.replace(b"\x01\x12\x00\x03\x00\x00\x00\x01", b"\x01\x12\x00\x03\xff\x00\x00\x01")
+    (tmp_path / "odd.jpg").write_bytes(odd)
+    with pytest.warns(UserWarning, match="Skipping tag"):
+        Image.open(io.BytesIO(odd)).getexif().get(274)
+    assert main(["predict", "--model", run_folder, str(tmp_path / "odd.jpg")]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "" and len(captured.out.splitlines()) == 1

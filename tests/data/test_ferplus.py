@@ -219,10 +219,10 @@ def test_a_reordered_csv_is_refused(root, monkeypatch):
         (lambda t: t[1:], r"fer2013new\.csv: the first line is .*, expected \['usage', 'image na"),
         (lambda t: ["x" * 200_000], r"fer2013new\.csv is no csv: field larger"),
         (lambda t: [], r"the first line is \[\]"),
-        (lambda t: [*t[:7], "Training,x.png,1,2\n", *t[8:]], r"row 6: expected Usage, a name and"),
-        (lambda t: [*t[:7], "Training,x" + ",-1" * 10 + "\n", *t[8:]], "row 6: expected Usage"),
-        (lambda t: [*t[:7], "Training,x" + ",256" * 10 + "\n", *t[8:]], "row 6: more than 255"),
-        (lambda t: [*t[:7], "Train,x" + ",1" * 10 + "\n", *t[8:]], "row 6: unknown Usage 'Train'"),
+        (lambda t: [*t[:7], "Training,x.png,1,2\n", *t[8:]], r"line 8: expected Usage, a name and"),
+        (lambda t: [*t[:7], "Training,x" + ",-1" * 10 + "\n", *t[8:]], "line 8: expected Usage"),
+        (lambda t: [*t[:7], "Training,x" + ",256" * 10 + "\n", *t[8:]], "line 8: more than 255"),
+        (lambda t: [*t[:7], "Train,x" + ",1" * 10 + "\n", *t[8:]], "line 8: unknown Usage 'Train'"),
     ],
 )
 def test_wrong_votes_are_told(root, edit, message):

@@ -32,20 +32,22 @@ def root(tmp_path, faces):
 
 def test_each_class_folder_is_a_label(root, faces):
     data = FaceFolder(root / "train")
-    assert data.label_names == ("anger", "bored", "Happy") and data.split == ""
+    assert data.label_names == ("angry", "bored", "happy") and data.split == ""
     found = {data.images[i].numpy().tobytes(): data.label_names[data.targets[i]] for i in range(4)}
-    labels = ["Happy", "Happy", "bored", "anger"]
+    labels = ["happy", "happy", "bored", "angry"]
     assert found == {f.tobytes(): n for f, n in zip(faces, labels, strict=False)}
     assert data.rows is None and data.votes is None
-    assert data.summary.endswith("train (4 faces): anger 1, bored 1, Happy 2")
+    assert data.summary.endswith(
+        "train (4 faces): angry 1, bored 1, happy 2; labels: anger is angry"
+    )
 
 
 def test_splits_number_their_classes_alike(root):
     train, val = FaceFolder(root, "train"), FaceFolder(root, "val")
-    assert train.label_names == val.label_names == ("anger", "bored", "Happy")
+    assert train.label_names == val.label_names == ("angry", "bored", "happy")
     assert sorted(val.targets.tolist()) == [0, 2] and len(train) == 4
     assert torch.equal(FaceFolder(root, "VALIDATION").images, val.images)
-    assert "Validation (2 faces)" in val.source and val.split == "val"
+    assert val.source == f"{root}, val (2 faces)" and val.split == "val"
 
 
 def test_folders_are_matched_to_given_labels_by_name(root):
@@ -68,7 +70,7 @@ def test_any_size_mode_and_format_becomes_a_gray_square(tmp_path, img_size):
     exif = turned.getexif()
     exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
     turned.save(tmp_path / "x" / "f.png", exif=exif)
-    data = FaceFolder(tmp_path, img_size=img_size)
+    data = FaceFolder(tmp_path, img_size=img_size, label_names=("x", "y"))
     assert data.images.shape == (6, img_size, img_size)
     wanted = np.asarray(gray.resize((img_size, img_size), Image.Resampling.BILINEAR)).astype(int)
     for image in data.images:
@@ -83,7 +85,7 @@ def test_unusable_images_are_named_or_skipped(root, monkeypatch):
         FaceFolder(root, "train")
     data = FaceFolder(root, "train", on_error="skip")
     assert len(data) == 3 and data.skipped == (str(path),)
-    assert data.summary.endswith(f"Happy 1; skipped 1 unusable files, first {path}")
+    assert data.summary.endswith(f"; skipped 1 unusable files, first {path}")
 
 
 def test_wrong_folders_are_told(root, tmp_path_factory):
@@ -91,14 +93,12 @@ def test_wrong_folders_are_told(root, tmp_path_factory):
         FaceFolder(root / "nowhere")
     with pytest.raises(DataNotFoundError, match="no images in folders of"):
         FaceFolder(tmp_path_factory.mktemp("empty"))
-    with pytest.raises(DataError, match="has splits; name one: split='Validation'"):
+    with pytest.raises(DataError, match="has splits; name one: split='train'"):
         FaceFolder(root)
-    with pytest.raises(
-        DataError, match=r"no split 'test' in .*; its folders are Validation, train"
-    ):
+    with pytest.raises(DataError, match=r"no split 'test' in .*; its splits: train, val"):
         FaceFolder(root, "test")
-    with pytest.raises(DataError, match="img_size is 0"):
-        FaceFolder(root, "train", img_size=0)
+    with pytest.raises(DataError, match="img_size is 31; it must be 32 or more"):
+        FaceFolder(root, "train", img_size=31)
     Image.new("L", (9, 9)).save(root / "train" / "loose.png")
     with pytest.raises(DataError, match=r"train/loose\.png lies in no class folder"):
         FaceFolder(root, "train")
@@ -108,3 +108,13 @@ def test_an_image_too_large_to_be_a_face_is_refused(root, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
     with pytest.raises(DataError, match=r"decompression bomb.*shrink it first"):
         FaceFolder(root, "train")
+
+
+def test_what_is_no_image_is_counted_in_the_summary(tmp_path):
+    for label in ("bored", "amused"):
+        (tmp_path / label).mkdir()
+        Image.new("L", (48, 48)).save(tmp_path / label / "0.png")
+        (tmp_path / label / "notes.pdf").touch()
+    (tmp_path / "bored" / "a.h5").touch()
+    summary = FaceFolder(tmp_path).summary
+    assert "left out 3 files that are no images: .pdf 2, .h5 1" in summary

@@ -45,6 +45,7 @@ SHORTER = {
     "fer-zoo train --pretrained dacl --data faces": f"{TRAIN} --batch-size 4",
     "fer-zoo train": TRAIN,
     "fer-zoo bench": "--steps 1 --batch-size 4",
+    "python examples/imagenet_start.py": "--epochs 1 --batch-size 14 --img-size 32",
     "python examples/train_zoo.py": "--only vgg_nano --epochs 1 --batch-size 14",
 }
 #: Beginnings of commands that do not run, and why.
@@ -61,6 +62,8 @@ SKIPPED = {
     "sudo ": "it needs root",
     "fer-zoo train toy": "test_contributing.py does it",
     "torchrun": "tests/training does it",
+    "fer-zoo train resnet18_224 --pretrained-backbone": "test_pretrained_backbone.py has a hub",
+    "fer-zoo train --backbone convnext_atto": "test_pretrained_backbone.py has a hub",
     "python examples/report_rows.py": "test_examples.py does it, for shorter",
 }
 #: Words of Python blocks, and what stands in their place.
@@ -131,6 +134,9 @@ def prepared(tmp_path_factory, synthetic_faces):
                                for label in ("bored", "amused") for i in range(2))]:  # fmt: skip
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(few.pixels[0]).save(root / path)
+    for i, (face, label) in enumerate(zip(few.pixels, ["bored", "tired"] * 20, strict=False)):
+        (root / "own" / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(face).save(root / "own" / label / f"{i // 2}.png")
     np.save(root / "out_of_fold.npy", np.full((28, 7), 1 / 7))
     (root / "examples").symlink_to(ROOT / "examples")
     return root
@@ -141,6 +147,7 @@ def reader(prepared, tmp_path, monkeypatch):
     """A fresh copy of these files, which is the working directory."""
     shutil.copytree(prepared, tmp_path / "work", symlinks=True)
     monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("FER_ZOO_EXPORTS", str(tmp_path / "exports"))
 
 
 def make_runs(words):

@@ -93,7 +93,7 @@ def test_models_of_ferplus_meet_on_its_labels(synthetic_root):
 
 def test_other_labels_are_refused():
     data = FaceDataset(
-        torch.zeros(3, 48, 48, dtype=torch.uint8), torch.arange(3), ("bored", "happy", "sad")
+        torch.zeros(3, 48, 48, dtype=torch.uint8), torch.arange(3), ("bored", "amused", "sad")
     )
     with pytest.raises(DataError, match="labels"):
         compare(Reader(1), Reader(2), data)

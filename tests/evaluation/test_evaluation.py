@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.nn.functional import nll_loss
+from torch.nn.functional import cross_entropy, nll_loss
 
 from fer_zoo.data import FaceDataset, FERPlus, open_faces
-from fer_zoo.errors import DataError, DataNotFoundError, OutputError
+from fer_zoo.errors import ConfigError, DataError, DataNotFoundError, OutputError
 from fer_zoo.evaluation.calibration import fit_temperature
 from fer_zoo.evaluation.comparison import compare
 from fer_zoo.evaluation.evaluation import evaluate
@@ -53,6 +53,21 @@ def test_evaluate_reports_both_apart(model):
     assert evaluate(model, faces).metrics_flip is None
 
 
+def test_twenty_views_stand_beside_one_and_two(model):
+    faces = dataset()
+    result = evaluate(model, faces, views=20, device="cpu")
+    for figures, views in (
+        (result.metrics, 1), (result.metrics_flip, 2), (result.metrics_views, 20)
+    ):  # fmt: skip
+        loss = cross_entropy(predict_logits(model, faces.images, views=views), faces.targets)
+        assert figures["log_loss"] == pytest.approx(float(loss), rel=1e-4)
+    assert "with mirror    20 views" in result.table().splitlines()[2]
+    flipped = evaluate(model, faces, flip=True)
+    assert flipped.metrics_views is None and "20 views" not in flipped.table()
+    with pytest.raises(ConfigError, match="1, 2 or 20"):
+        evaluate(model, faces, views=5)
+
+
 def test_labels_are_matched_by_name(model):
     faces = dataset()
     names = ["Anger", "disgusted", "Fear", "happiness", "sadness", "surprised", "NEUTRAL"]
@@ -66,12 +81,23 @@ def test_labels_are_matched_by_name(model):
 
 @pytest.mark.parametrize(
     "names",
-    [FERPLUS_LABELS, FER2013_LABELS[:6], (*FER2013_LABELS[:6], "bored"),
-     (*FER2013_LABELS[:6], "anger")],
-)  # fmt: skip
+    [("bored", "amused"), ("bored", "happy"), (*FER2013_LABELS[:6], "anger")],
+)
 def test_other_label_sets_are_refused(model, names):
     with pytest.raises(DataError, match="labels"):
         evaluate(model, dataset(label_names=names, targets=torch.zeros(42, dtype=torch.long)))
+
+
+@pytest.mark.parametrize("names", [FERPLUS_LABELS, FER2013_LABELS[:6], (*FER2013_LABELS, "bored")])
+def test_other_label_sets_are_measured_on_what_they_share(model, names):
+    targets = torch.arange(42) % len(names)
+    shared = [name for name in names if name not in ("contempt", "bored")]
+    left = int(sum(names[i] in shared for i in targets.tolist()))
+    result = evaluate(model, dataset(label_names=names, targets=targets))
+    assert result.metrics["n"] == left and result.label_names == FER2013_LABELS
+    assert (f"left out {42 - left} of 42 faces" in result.note) is (left < 42)
+    assert ("the data lacks neutral" in result.note) is (len(names) == 6)
+    assert result.note in result.table()
 
 
 def test_one_hot_targets_count_and_soft_ones_do_not(model):

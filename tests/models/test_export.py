@@ -1,14 +1,17 @@
 """The contract: every model can be traced, scripted, compiled and exported for any batch size."""
 
 import io
+import os
+import shutil
 
 import onnxruntime
 import pytest
 import torch
 from timm.layers import get_notrace_functions, get_notrace_modules
+from torch._inductor import aoti_compile_and_package, aoti_load_package
 from torch.export import Dim
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
-from zoo import every_model, faces, fresh
+from zoo import NATIVE, every_model, faces, fresh
 
 import fer_zoo
 
@@ -109,14 +112,23 @@ def test_onnx(name):
     agrees(by_onnxruntime(file.getvalue()), model)
 
 
-@pytest.mark.parametrize(
-    ("name", "small"), [("dacl", {"layers": (1, 1, 1, 1)}), ("transfer", {"depth": 1})]
-)
-def test_onnx_by_torch_export(name, small):
-    model, file = fresh(name, **small), io.BytesIO()
+@every_model
+def test_onnx_by_torch_export(name):
+    model, file = fresh(name), io.BytesIO()
     shapes = {"x": {0: Dim("n")}}
     program = torch.onnx.export(
         model, (faces(),), dynamo=True, dynamic_shapes=shapes, verbose=False
     )
     program.save(file)
     agrees(by_onnxruntime(file.getvalue()), model)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="AOTInductor needs a C++ compiler")
+@pytest.mark.parametrize("name", NATIVE if os.environ.get("FER_ZOO_AOT") else ["vgg_small"])
+def test_aot_inductor(name, tmp_path):
+    """Compiling takes half a minute a model: FER_ZOO_AOT=1 compiles them all."""
+    model = fresh(name)
+    with torch.no_grad():
+        program = torch.export.export(model, (faces(),), dynamic_shapes={"x": {0: Dim("n")}})
+        path = aoti_compile_and_package(program, package_path=str(tmp_path / "model.pt2"))
+        agrees(aoti_load_package(path), model)

@@ -123,8 +123,8 @@ def test_short_epochs_are_not_each_written(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("minutes", "epochs"),
-    [(0.0, 0), (2.0, 0), (3.5, 1), (7.0, 2), (9.5, 3)],
-    ids=["none", "cut off in the first", "one", "the third would not fit", "all"],
+    [(0.0, 0), (2.0, 1), (3.5, 1), (7.0, 2), (9.5, 3)],
+    ids=["none", "the first ends", "one", "the third would not fit", "all"],
 )
 def test_a_time_limit_stops_before_an_epoch_that_does_not_fit(
     tmp_path, monkeypatch, minutes, epochs

@@ -57,7 +57,7 @@ def test_words_that_are_no_choice_are_refused(field):
         ({"model_args": {"drop_path_rate": "high"}}, "drop_path_rate = 'high'"),
         ({"model_args": {"drop_path_rate": 1.5}}, "from 0 to 1"),
         ({"ferplus_target": "pld"}, "set labels = ferplus"),
-        ({"labels": "ferplus", "ferplus_weight": 0.5}, "ferplus_weight = 0, or labels = fer2013"),
+        ({"labels": "ferplus", "ferplus_weight": 0.5}, "ferplus_weight = 0, or labels = auto"),
         (ferplus("soft", balanced=True), "set ferplus_target = majority"),
         (ferplus("pld", class_weights=True), "set ferplus_target = majority"),
         (ferplus("soft", center_loss_weight=0.1), "weight = 0, or ferplus_target = pld"),

@@ -155,7 +155,7 @@ def test_the_data_set_must_have_the_labels_of_the_recipe(synthetic_root):
         open_loader("soft", **ferplus("pld"))
     with pytest.raises(ConfigError, match="or set labels = ferplus, ferplus_target = majority"):
         open_loader("majority")
-    with pytest.raises(ConfigError, match=r"target='multi'\), or set labels = fer2013"):
+    with pytest.raises(ConfigError, match=r"target='multi'\), or set labels = auto"):
         open_loader("", **ferplus("multi"))
 
 

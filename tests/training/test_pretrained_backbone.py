@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from timm.models import save_for_hf
 
 import fer_zoo
+from fer_zoo.cli import main
 from fer_zoo.errors import ConfigError, UnknownModelError, WeightsError
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.training import load_config
@@ -232,3 +233,27 @@ def test_the_hub_is_asked_through_timm(tmp_path):
     assert net["net.conv_stem.weight"] == pytest.approx(stem, abs=1e-3)
     assert other.startswith("WeightsError") and "--backbone test_efficientnet" in other
     assert nothing.startswith("WeightsError") and "check the name" in nothing
+
+
+@pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")
+def test_a_backbone_is_trained_from_the_command_line(synthetic_root, tmp_path, capsys, caplog):
+    torch.manual_seed(5)
+    save_file(timm.create_model("test_efficientnet").state_dict(), tmp_path / "w.safetensors")
+    out = tmp_path / "run"
+    command = ["train", "--backbone", "test_efficientnet", "--data", synthetic_root, "--out", out,
+               "--epochs", 1, "--batch-size", 32, "--quiet", "--layer-decay", 0.5]  # fmt: skip
+    command = [str(word) for word in command]
+    with caplog.at_level(logging.INFO, "fer_zoo"):
+        assert main([*command, "--pretrained-backbone", str(tmp_path / "w.safetensors")]) == 0
+    assert "test_efficientnet from the weights of" in caplog.text
+    config = json.loads((out / "config.json").read_text())
+    assert config["architecture"] == "fer_backbone" and config["recipe"]["model"] == "backbone"
+    model = fer_zoo.create_model(out, pretrained=True).eval()
+    assert model.net.pretrained_cfg["architecture"] == "test_efficientnet"
+    assert model(torch.zeros(1, 1, 48, 48)).shape == (1, 7)
+    assert main([*command, "--resume", "--epochs", "2"]) == 2  # the epochs are another recipe's
+    capsys.readouterr()
+    assert main([*command, "--pretrained-backbone", "nothing"]) == 2
+    assert "nothing is no file" in capsys.readouterr().err
+    assert main(["train", "dacl", *command[1:]]) == 2
+    assert "is the body of the model called backbone" in capsys.readouterr().err

@@ -159,11 +159,11 @@ def test_the_second_head_leaves_seven_classes(synthetic_root, tmp_path):
     ("flag", "value", "message"),
     [
         ("--model-args", "x", "'x' is no JSON"),
-        ("--model-args", "[1]", "model_args must be of type dict"),
+        ("--model-args", "[1]", "--model-args must be of type dict"),
         ("--model-args", '{"drop_rate": 2}', "it must be from 0 to 1"),
         ("--lr", "-1", "lr is -1.0; it must be >= 0"),
-        ("--optimizer", "nothing", "optimizer = nothing"),
-        ("--schedule", "nothing", "schedule = nothing"),
+        ("--optimizer", "nothing", "--optimizer nothing"),
+        ("--schedule", "nothing", "--schedule nothing"),
     ],
 )
 def test_the_command_names_a_bad_setting(synthetic_root, tmp_path, capsys, flag, value, message):
@@ -189,3 +189,21 @@ def test_settings_are_read_without_torch_and_at_once():
     )
     assert done.returncode == 0, done.stderr
     assert "--batch-norm-faces" in done.stdout
+
+
+def test_patience_ends_a_run_that_no_longer_improves(tmp_path):
+    result = run(tmp_path / "run", epochs=6, patience=2, lr=0.0, warmup_lr=0.0, min_lr=0.0, n=16)
+    assert result.finished and result.best_epoch == 0
+    assert len(records(tmp_path / "run")) == 3
+
+
+def test_a_fraction_of_the_faces_is_trained_on(tmp_path):
+    run(tmp_path / "run", epochs=1, n=112, fraction=0.25)
+    assert config_of(tmp_path / "run")["training"]["training_faces"] == 28
+
+
+def test_a_missing_folder_or_data_is_told():
+    with pytest.raises(ConfigError, match="out is missing"):
+        train("resnet18", (faces(), faces()))
+    with pytest.raises(ConfigError, match="data is missing"):
+        train("resnet18", out="run")

@@ -6,24 +6,29 @@ The headers that users have (the files hold the same faces):
     icml_face_data.csv  emotion, Usage, pixels
     train.csv           emotion,pixels            quoted pixels, Training only
     test.csv            pixels                    PublicTest and PrivateTest without labels
+
+Other columns, blanks, quotes, semicolons or tabs between columns, and pixels as lists in brackets
+are read too.
 """
 
 import csv
 import io
 import warnings
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_zoo.data.fer2013.table import SIDE, FaceTable, check_emotions, usage_codes
+from fer_zoo.data.fer2013.leaks import in_public_test
+from fer_zoo.data.fer2013.table import SIDE, FaceTable, check_emotions, place, usage_codes
 from fer_zoo.errors import DataError
 
 _PIXELS = SIDE * SIDE
 _ROWS_AT_ONCE = 64  # so that the arrays of a step, about 0.5 MB each, stay in the cache
 _BLANKS = " \t\"'"
+_LISTS = str.maketrans("[](),;", "      ")  # pixels as [70, 80, 82], as pandas and json write them
 
 
 def read_csv(file: BinaryIO, where: str) -> FaceTable:
@@ -45,39 +50,60 @@ def read_csv(file: BinaryIO, where: str) -> FaceTable:
 
 def _read(file: TextIO, where: str) -> FaceTable:
     records = _records(file, where)
-    columns = _columns(next(records, []), where)
+    columns = _columns(next(records, (1, []))[1], where)
     rows = _rows(records, len(columns), where)
     emotions: list[str] = []
     usages: list[str] = []
+    lines: list[int] = []
     blocks: list[NDArray[np.uint8]] = []
     at_emotion, at_pixels = columns.index("emotion"), columns.index("pixels")
     at_usage = columns.index("usage") if "usage" in columns else None
     while block := list(islice(rows, _ROWS_AT_ONCE)):
-        blocks.append(_parse([row[at_pixels] for row in block], len(emotions), where))
-        emotions += [row[at_emotion] for row in block]
+        lines += [line for line, _ in block]
+        texts = [row[at_pixels].translate(_LISTS) for _, row in block]
+        blocks.append(_parse(texts, lines[-len(block) :], where))
+        emotions += [row[at_emotion] for _, row in block]
         # train.csv of the competition holds Training alone
-        usages += ["Training" if at_usage is None else row[at_usage] for row in block]
+        usages += ["Training" if at_usage is None else row[at_usage] for _, row in block]
     if not blocks:
         raise DataError(f"{where} has a header but no faces; copy it again")
+    pixels = np.concatenate(blocks).reshape(-1, SIDE, SIDE)
+    if at_usage is None:
+        _refuse_public_test(pixels, where)
     return FaceTable(
-        np.concatenate(blocks).reshape(-1, SIDE, SIDE),
-        _emotions(emotions, where),
-        usage_codes(usages, where),
+        pixels,
+        _emotions(emotions, lines, where),
+        usage_codes(usages, where, lines),
         np.arange(len(emotions), dtype=np.int64),
+        remark="" if at_usage is not None else "no column Usage: all rows are taken for Training",
     )
 
 
-def _records(file: TextIO, where: str) -> Iterator[list[str]]:
-    """Yields the fields of each line that is not blank."""
-    count = -1  # the header comes before row 0
+def _refuse_public_test(pixels: NDArray[np.uint8], where: str) -> None:
+    """Refuses to take faces of PublicTest for Training, where no column tells the parts."""
+    found = int(in_public_test(pixels).sum())
+    if found:
+        raise DataError(
+            f"{where} has no column Usage, and {found:,} of its {len(pixels):,} rows are faces of "
+            "FER-2013's PublicTest: training on them would spoil every figure. Add the column "
+            "Usage (Training, PublicTest, PrivateTest), or use the original fer2013.csv"
+        )
+
+
+def _records(file: TextIO, where: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the fields of each record that is not blank, and the line that it begins in."""
+    first = file.readline()
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(chain([first], file), delimiter=delimiter, skipinitialspace=True)
+    line = 1
     try:
-        for record in csv.reader(file, skipinitialspace=True):
+        for record in reader:
             fields = [field.strip(_BLANKS) for field in record]
             if fields not in ([], [""]):
-                yield fields
-                count += 1
+                yield line, fields
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{where}, row {count}: {error}; copy the file again") from error
+        raise DataError(f"{where}, line {line}: {error}; copy the file again") from error
 
 
 def _columns(header: Sequence[str], where: str) -> list[str]:
@@ -97,26 +123,28 @@ def _columns(header: Sequence[str], where: str) -> list[str]:
     return columns
 
 
-def _rows(records: Iterator[list[str]], count: int, where: str) -> Iterator[list[str]]:
-    for row, fields in enumerate(records):
+def _rows(
+    records: Iterator[tuple[int, list[str]]], count: int, where: str
+) -> Iterator[tuple[int, list[str]]]:
+    for line, fields in records:
         if len(fields) != count:
             raise DataError(
-                f"{where}, row {row}: {len(fields)} columns where the header has {count}; the "
+                f"{where}, line {line}: {len(fields)} columns where the header has {count}; the "
                 "file is damaged or cut off, copy it again"
             )
-        yield fields
+        yield line, fields
 
 
-def _emotions(texts: Sequence[str], where: str) -> NDArray[np.int64]:
+def _emotions(texts: Sequence[str], lines: Sequence[int], where: str) -> NDArray[np.int64]:
     codes = np.array([_whole_number(text, 99) for text in texts], dtype=np.int64)
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
-        raise DataError(f"{where}, row {row}: emotion is {texts[row]!r}, not a code 0-6")
-    check_emotions(codes, where)
+        raise DataError(f"{place(where, row, lines)}: emotion is {texts[row]!r}, not a code 0-6")
+    check_emotions(codes, where, lines)
     return codes
 
 
-def _parse(texts: Sequence[str], first_row: int, where: str) -> NDArray[np.uint8]:
+def _parse(texts: Sequence[str], lines: Sequence[int], where: str) -> NDArray[np.uint8]:
     """Parses the pixels of n rows, (n, 2304), which blanks separate."""
     try:
         with warnings.catch_warnings():
@@ -126,7 +154,8 @@ def _parse(texts: Sequence[str], first_row: int, where: str) -> NDArray[np.uint8
         values = np.empty(0, dtype=np.int64)
     if values.shape == (len(texts), _PIXELS) and values.min() >= 0 and values.max() <= 255:
         return values.astype(np.uint8)
-    return np.stack([_parse_row(t, f"{where}, row {first_row + i}") for i, t in enumerate(texts)])
+    places = [f"{where}, line {line}" for line in lines]
+    return np.stack([_parse_row(text, at) for text, at in zip(texts, places, strict=True)])
 
 
 def _parse_row(text: str, where: str) -> NDArray[np.uint8]:

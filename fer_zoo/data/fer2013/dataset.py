@@ -93,6 +93,8 @@ def read_part(
         summary += f"; dropped {dropped:,} that are blank or equal a later face"
     if table.skipped:
         summary += f"; skipped {len(table.skipped):,} unreadable files, first {table.skipped[0]}"
+    if table.remark:
+        summary += f"; {table.remark}"
     note = NOTES[split] if layout.is_fer2013 else ""
     return Part(split, table, source, summary, note, dropped)
 

@@ -1,6 +1,7 @@
 """Finds the layout in which FER-2013 lies at a path, and reads it."""
 
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from fer_zoo.data.fer2013.npz_reader import (
 from fer_zoo.data.fer2013.table import SIDE, USAGES, FaceTable, usage_of
 from fer_zoo.data.filesystem import FileSystem, LocalFolder, ZipArchive
 from fer_zoo.data.image_files import FaceFiles, ImageFile, list_images, with_retries
+from fer_zoo.data.splits import SPLIT_FOLDERS
 from fer_zoo.errors import (
     DataError,
     DataNotFoundError,
@@ -35,20 +37,10 @@ _LAYOUTS = (
     "test/<emotion>/*.png; or a zip file of these"
 )
 
-#: Folder names of the splits; a plain ``test`` may hold PublicTest, PrivateTest or both.
-SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "publictest": "val",
-    "privatetest": "test",
-    "test": "test",
-}
-
 #: Files of Training, of PublicTest or PrivateTest, and of both in one folder.
 _PART_SIZES = {28709, 3589, 7178}
+
+_HEADER = 4096  # bytes that a csv's first line may take
 
 _MERGED = "test (PublicTest and PrivateTest merged)"
 _SPLIT_IN_NAME = re.compile(r"(training|publictest|privatetest)(?![a-z])", re.IGNORECASE)
@@ -73,9 +65,14 @@ class Layout:
         return self.fs.where(self.name) if self.name else str(self.fs.path)
 
     @property
+    def names(self) -> list[str]:
+        """All files; they are listed once."""
+        return self.once("names", self.fs.files)
+
+    @property
     def images(self) -> list[ImageFile]:
-        """The image files in folders; they are listed once."""
-        return self.once("images", lambda: list_images(self.fs))
+        """The image files in folders."""
+        return self.once("images", lambda: list_images(self.fs, self.names))
 
     @property
     def is_fer2013(self) -> bool:
@@ -149,17 +146,31 @@ def find_layout(root: str | Path) -> Layout:
     )
 
 
+def has_pixels(fs: FileSystem, name: str) -> bool:
+    """Says whether a csv or npz has a column or an array of pixels, as FER-2013's have."""
+    try:
+        with fs.open(name) as file:
+            if name.lower().endswith(".npz"):
+                return "pixels.npy" in zipfile.ZipFile(file).namelist()
+            return b"pixels" in file.readline(_HEADER).lower()
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return True  # reading it says what is wrong
+
+
 def _find_in(fs: FileSystem) -> Layout:
     containers = [name for name in fs.containers() if not name.endswith(CACHE_SUFFIX)]
+    folders = Layout("folder", fs)
+    # beside images, tables and arrays may be about anything
+    beside = bool(folders.images)
     for wanted in (*_CSV_NAMES, "fer2013.npz"):
         for name in containers:
-            if name.lower().rpartition("/")[2] == wanted:
+            named = name.lower().rpartition("/")[2] == wanted
+            if named and not (beside and not has_pixels(fs, name)):
                 return Layout(wanted[-3:], fs, name)
     arrays = [name for name in containers if name.lower().endswith(".npz")]
-    if len(arrays) == 1:
+    if len(arrays) == 1 and not (beside and not has_pixels(fs, arrays[0])):
         return Layout("npz", fs, arrays[0])
-    folders = Layout("folder", fs)
-    if folders.images:
+    if beside:
         return folders
     if any(name.lower() == "test.csv" for name in containers):
         return Layout("csv", fs, "test.csv")  # reading it says what is wrong with it
@@ -181,7 +192,8 @@ def _read_folder(layout: Layout, split: str, on_error: str) -> FaceTable:
         raise MergedSplitsError(
             f"{where}: this test folder merges PublicTest and PrivateTest, and its file names do "
             f"not tell them apart, so there is no split {split!r}. Use fer2013.csv, or a copy with "
-            "names like PublicTest_123.png, or knowingly the merged faces: FaceFolder(root, 'test')"
+            "names like PublicTest_123.png, or knowingly the merged faces: --data FOLDER/test "
+            "--split all, or FaceFolder(root, 'test')"
         )
     chosen = [image for image, found in zip(images, splits, strict=True) if found == split]
     if not chosen:

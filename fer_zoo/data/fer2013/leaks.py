@@ -88,6 +88,27 @@ def in_several_splits(pixels: Faces) -> NDArray[np.bool_]:
     return np.array([sha256 in known for sha256 in _hashes(pixels)], dtype=bool)
 
 
+@cache
+def _public_test() -> NDArray[np.uint64]:
+    """Returns the first 8 bytes of the sha256 of every PublicTest face, sorted.
+
+    Left out are those that Training has too.
+    """
+    with resources.files("fer_zoo.data.fer2013").joinpath("public_test.npy").open("rb") as file:
+        hashes: NDArray[np.uint64] = np.load(file, allow_pickle=False)
+    return hashes
+
+
+def in_public_test(pixels: Faces) -> NDArray[np.bool_]:
+    """Says which faces are of PublicTest, and of no other part that a lossless copy holds.
+
+    Args:
+        pixels: Faces (N, 48, 48) of any data set.
+    """
+    digests = [int(sha256[:16], 16) for sha256 in _hashes(pixels)]
+    return np.isin(np.array(digests, dtype=np.uint64), _public_test())
+
+
 def check_row_order(pixels: Faces, rows: NDArray[np.int64], source: str) -> None:
     """Checks that faces stand where they do in the original, as FER+ votes are joined by row.
 

@@ -16,7 +16,7 @@ from fer_zoo.labels import FERPLUS_VOTES
 #: What the name of a csv file's cache has after it.
 CACHE_SUFFIX = ".cache.npz"
 
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 
 
 def read_npz(file: IO[bytes], where: str) -> FaceTable:
@@ -70,6 +70,8 @@ def write_cache(csv: Path, stamp: NDArray[np.int64], table: FaceTable) -> None:
     }
     if table.row is not None:
         arrays["row"] = table.row
+    if table.remark:
+        arrays["remark"] = np.array(table.remark)
 
     def write(partial: Path) -> None:
         with partial.open("wb") as file:  # given a path, numpy would append .npz to it
@@ -126,6 +128,7 @@ def _table(arrays: dict[str, NDArray[np.generic]], where: str) -> FaceTable:
         usage_codes([str(name) for name in usage], where),
         None if row is None else _whole_numbers(row, "row", where).astype(np.int64),
         None if votes is None else _bytes(votes, "votes", where),
+        remark=str(arrays.get("remark", "")),
     )
 
 

@@ -33,6 +33,7 @@ class FaceTable:
         votes: FER+ votes (N, 10), or None.
         files: Names of the image files (N,), where each face has its own, or None.
         skipped: Files that could not be read and were left out.
+        remark: What the faces were taken for, in words, where the layout does not tell.
     """
 
     pixels: NDArray[np.uint8]
@@ -42,6 +43,7 @@ class FaceTable:
     votes: NDArray[np.uint8] | None = None
     files: NDArray[np.str_] | None = None
     skipped: tuple[str, ...] = ()
+    remark: str = ""
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -71,12 +73,26 @@ def usage_of(split: str) -> str:
     return SPLITS[split]
 
 
-def usage_codes(names: Sequence[str], where: str) -> NDArray[np.int64]:
+def place(where: str, row: int, lines: Sequence[int] | None) -> str:
+    """Returns a row of a file, by its line where the file has lines.
+
+    Args:
+        where: The file.
+        row: The row, counted from 0.
+        lines: The line that each row begins in, counted from 1.
+    """
+    return f"{where}, row {row}" if lines is None else f"{where}, line {lines[row]}"
+
+
+def usage_codes(
+    names: Sequence[str], where: str, lines: Sequence[int] | None = None
+) -> NDArray[np.int64]:
     """Turns Usage names into positions in ``USAGES``; case does not matter.
 
     Args:
         names: One per row.
         where: The file, for the error.
+        lines: As of :func:`place`.
 
     Raises:
         DataError: If a name is none of the three.
@@ -84,14 +100,20 @@ def usage_codes(names: Sequence[str], where: str) -> NDArray[np.int64]:
     codes = np.array([_CODES.get(name.strip().lower(), -1) for name in names], dtype=np.int64)
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
-        raise DataError(
-            f"{where}, row {row}: unknown Usage {names[row]!r}; expected {', '.join(USAGES)}"
-        )
+        at, usages = place(where, row, lines), ", ".join(USAGES)
+        raise DataError(f"{at}: unknown Usage {names[row]!r}; expected {usages}")
     return codes
 
 
-def check_emotions(codes: NDArray[np.int64], where: str) -> None:
+def check_emotions(
+    codes: NDArray[np.int64], where: str, lines: Sequence[int] | None = None
+) -> None:
     """Checks the emotion codes of consecutive rows.
+
+    Args:
+        codes: One per row.
+        where: The file, for the error.
+        lines: As of :func:`place`.
 
     Raises:
         DataError: If a code is not 0-6.
@@ -100,4 +122,6 @@ def check_emotions(codes: NDArray[np.int64], where: str) -> None:
     if wrong.any():
         row = int(np.argmax(wrong))
         labels = ", ".join(f"{code} {name}" for code, name in enumerate(FER2013_LABELS))
-        raise DataError(f"{where}, row {row}: unknown emotion {codes[row]}; there are {labels}")
+        raise DataError(
+            f"{place(where, row, lines)}: unknown emotion {codes[row]}; there are {labels}"
+        )

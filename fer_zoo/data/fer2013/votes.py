@@ -42,7 +42,7 @@ def _join(layout: Layout, table: FaceTable, by_name: bool) -> FaceTable:
         raise DataNotFoundError(
             f"{layout.where}: FER+ votes belong to rows of fer2013.csv, which image folders do not "
             "tell (the numbers in their file names are not rows); use the csv or an .npz, or train "
-            "without votes: ferplus = 0"
+            "without votes: --ferplus-weight 0 and --labels auto"
         )
     if table.row is not None:
         training = table.usage == USAGES.index("Training")
@@ -88,7 +88,7 @@ def _find(layout: Layout) -> str:
             return name
     raise DataNotFoundError(
         f"no FER+ votes: put {_FILE} beside {layout.where}; it comes with "
-        "https://github.com/microsoft/FERPlus; or train without votes: ferplus = 0"
+        "https://github.com/microsoft/FERPlus; or train without votes: --ferplus-weight 0"
     )
 
 
@@ -107,11 +107,17 @@ def _read(
     if header != _HEADER:
         raise DataError(f"{where}: the first line is {header}, expected {_HEADER}")
     rows = [record for record in records[1:] if record]
-    for i, record in enumerate(rows):
+    for i, record in enumerate(rows, start=2):
         if len(record) != len(_HEADER) or not all(v.strip().isdigit() for v in record[2:]):
-            raise DataError(f"{where}, row {i}: expected Usage, a name and ten votes, got {record}")
+            raise DataError(
+                f"{where}, line {i}: expected Usage, a name and ten votes, got {record}"
+            )
     votes = np.array([[int(v) for v in record[2:]] for record in rows], dtype=np.int64)
     if votes.size and votes.max() > 255:
-        raise DataError(f"{where}, row {int(votes.max(axis=1).argmax())}: more than 255 votes")
+        raise DataError(f"{where}, line {int(votes.max(axis=1).argmax()) + 2}: more than 255 votes")
     named = np.array([bool(record[1].strip()) for record in rows], dtype=bool)
-    return usage_codes([r[0] for r in rows], where), named, votes.astype(np.uint8).reshape(-1, 10)
+    return (
+        usage_codes([r[0] for r in rows], where, range(2, len(rows) + 2)),
+        named,
+        votes.astype(np.uint8).reshape(-1, 10),
+    )

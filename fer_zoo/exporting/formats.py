@@ -1,0 +1,93 @@
+"""The formats: a module to the bytes of a file, and these bytes back to what runs."""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from fer_zoo.errors import MissingDependencyError
+from fer_zoo.runtime import ExportRecord, open_session, run_session
+
+#: What an exported graph is: a batch to its output.
+Run = Callable[[Tensor], Tensor]
+#: Name of the record inside an archive of torch.export.
+PT2_RECORD = "fer_zoo.json"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of files.
+
+    Args:
+        write: Makes the content of a file from a module, an input of two, the axes that may have
+            any length, and the record.
+        read: Makes what runs from the content.
+    """
+
+    write: Callable[[nn.Module, Tensor, tuple[int, ...], ExportRecord], bytes]
+    read: Callable[[bytes], Run]
+
+
+def write_onnx(
+    module: nn.Module, example: Tensor, axes: tuple[int, ...], record: ExportRecord
+) -> bytes:
+    """Makes an ONNX file, by torch's exporter on top of torch.export."""
+    try:
+        from onnx_ir.passes.common import ClearMetadataAndDocStringPass, RemoveUnusedNodesPass
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"writing ONNX needs the extra export ({error}): pip install 'fer_zoo[export]'"
+        ) from error
+    program = torch.onnx.export(
+        module, (example,), dynamo=True, dynamic_shapes=(_any_length(axes),), verbose=False,
+        input_names=["x" if record.raw else "faces"],
+        output_names=["logits" if record.raw else "probabilities"],
+    )  # fmt: skip
+    assert program is not None  # it is None only without dynamo
+    model = program.model
+    ClearMetadataAndDocStringPass()(model)  # where the code lay on this machine
+    RemoveUnusedNodesPass()(model)
+    model.metadata_props.update(record.to_metadata())
+    content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+def read_onnx(content: bytes) -> Run:
+    """Opens an ONNX file with onnxruntime."""
+    session = open_session(content, "the exported file")
+    return lambda batch: torch.from_numpy(run_session(session, batch.numpy()))
+
+
+def write_pt2(
+    module: nn.Module, example: Tensor, axes: tuple[int, ...], record: ExportRecord
+) -> bytes:
+    """Makes an archive of torch.export."""
+    program = torch.export.export(module, (example,), dynamic_shapes=(_any_length(axes),))
+    content = io.BytesIO()
+    extra = {PT2_RECORD: json.dumps(record.to_metadata())}
+    torch.export.save(program, content, extra_files=extra)
+    return content.getvalue()
+
+
+def read_pt2(content: bytes) -> Run:
+    """Opens an archive of torch.export."""
+    module = torch.export.load(io.BytesIO(content)).module()
+
+    def run(batch: Tensor) -> Tensor:
+        with torch.no_grad():
+            output: Tensor = module(batch)
+        return output
+
+    return run
+
+
+def _any_length(axes: tuple[int, ...]) -> dict[int, object]:
+    return {axis: Dim("n") if axis == 0 else Dim.DYNAMIC for axis in axes}
+
+
+#: The formats by the ending of their files.
+FORMATS = {"onnx": Format(write_onnx, read_onnx), "pt2": Format(write_pt2, read_pt2)}

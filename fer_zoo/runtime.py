@@ -1,0 +1,303 @@
+"""Predictions by onnxruntime, from a file that ``fer-zoo export`` wrote; imports no torch.
+
+>>> from fer_zoo.runtime import Predictor
+>>> Predictor("dacl.onnx")("face.png").label  # doctest: +SKIP
+'happy'
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_zoo.errors import ConfigError, MissingDependencyError, WeightsError
+from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
+from fer_zoo.inference.detection import Detect, FaceDetector
+from fer_zoo.inference.prediction import Prediction
+from fer_zoo.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+_WEIGHTS = Path(__file__).parent / "weights" / "weights.json"
+#: Values of a record that are strings in the metadata; the others are JSON.
+_STRINGS = ("model", "preprocessing", "license", "weights_sha256", "fer_zoo")
+#: What an exported model folder gets beside its weights.
+EXPORT_NAME = "model.onnx"
+
+
+@dataclass(frozen=True)
+class ExportRecord:
+    """What an exported file says of itself: its metadata.
+
+    Args:
+        model: The name, folder or class that was exported.
+        label_names: Names of the classes, in the order of the output.
+        temperature: What logits are divided by before the softmax.
+        preprocessing: From faces to the model's input, as JSON.
+        raw: Whether the graph goes from input (N, C, H, W) to logits, without preprocessing and
+            softmax; else it goes from uint8 faces (N, H, W) to calibrated probabilities.
+        int8: Whether weights and activations have 8 bits.
+        license: Of the weights.
+        weights_sha256: Of the weight file, or of the tensors of a module; those of an ensemble's
+            members have commas between.
+        fer_zoo: The version that exported it.
+    """
+
+    model: str
+    label_names: tuple[str, ...]
+    temperature: float
+    preprocessing: str
+    raw: bool
+    int8: bool
+    license: str
+    weights_sha256: str
+    fer_zoo: str
+
+    def to_metadata(self) -> dict[str, str]:
+        """Returns the values as strings; what is no string becomes JSON."""
+        return {k: v if k in _STRINGS else json.dumps(v) for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str], file: str | Path) -> ExportRecord:
+        """Reads what :meth:`to_metadata` wrote.
+
+        Raises:
+            WeightsError: If the file was not written by ``fer-zoo export``.
+        """
+        try:
+            said: dict[str, Any] = {
+                key: value if key in _STRINGS else json.loads(value)
+                for key, value in metadata.items()
+                if key in {field.name for field in fields(cls)}
+            }
+            said["label_names"] = tuple(said["label_names"])
+            record = cls(**said)
+            record.check()
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(
+                f"{file} does not say rightly what it is ({error}); write it with fer-zoo export"
+            ) from error
+        return record
+
+    def check(self) -> None:
+        """Checks the values, which a file may say wrongly.
+
+        Raises:
+            ValueError: If one cannot be meant.
+        """
+        Preprocessing.from_json(self.preprocessing)
+        names = self.label_names
+        sound = {
+            "label_names": bool(names) and all(isinstance(name, str) for name in names),
+            "temperature": type(self.temperature) in (int, float)
+            and 0 < self.temperature < float("inf"),
+            "raw": type(self.raw) is bool,
+            "int8": type(self.int8) is bool,
+        }
+        if wrong := [f"{key} {getattr(self, key)!r}" for key, right in sound.items() if not right]:
+            raise ValueError(", ".join(wrong))
+
+
+class Predictor(BasePredictor[Found]):
+    """Predicts expressions as :class:`fer_zoo.Predictor` does, by onnxruntime on the CPU.
+
+    Args:
+        model: An ``.onnx`` file that ``fer-zoo export`` wrote; or a name or folder that was
+            exported to its usual place (see :func:`export_path`).
+        device: Only ``"cpu"``.
+        detect: Whether images are whole photographs whose faces must be found.
+        detector: What finds them, as of :class:`fer_zoo.Predictor`.
+        threads: Of one pass; by default as many as there are cores.
+        **options: ``batch_size``, ``margin``, ``views``, ``color``, ``bits``, ``max_pixels`` and
+            ``workers`` of :class:`fer_zoo.Predictor`.
+
+    Attributes:
+        record: What the file says of itself.
+
+    Raises:
+        MissingDependencyError: If onnxruntime is not installed.
+        WeightsError: If the file is missing, damaged, or no export of fer_zoo.
+        ConfigError: If a value cannot be meant.
+    """
+
+    @overload
+    def __init__(
+        self: Predictor[Prediction],
+        model: str | Path = ...,
+        *,
+        device: str | None = ...,
+        detect: Literal[False] = ...,
+        detector: None = ...,
+        threads: int | None = ...,
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Predictor[list[Prediction]],
+        model: str | Path = ...,
+        *,
+        device: str | None = ...,
+        detect: Detect = ...,
+        detector: str | FaceDetector | None = ...,
+        threads: int | None = ...,
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        model: str | Path = "dacl",
+        *,
+        device: str | None = None,
+        detect: Detect = False,
+        detector: str | FaceDetector | None = None,
+        threads: int | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        if device not in (None, "cpu"):
+            raise ConfigError(
+                f"device is {device!r} (--device): an exported file is computed on cpu; give the "
+                "model's name or folder for another device"
+            )
+        self.file = Path(model) if is_export(model) else export_path(model)
+        if not self.file.is_file():
+            raise WeightsError(f"{self.file}: no such file; write it with fer-zoo export")
+        self._threads, self._content = threads, self.file.read_bytes()
+        self._session = open_session(self._content, self.file, threads)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.record = ExportRecord.from_metadata(metadata, self.file)
+        if (outputs := self._session.get_outputs()[0].shape[-1]) != len(self.record.label_names):
+            raise WeightsError(
+                f"{self.file} has {outputs} outputs and {len(self.record.label_names)} labels; "
+                "write it with fer-zoo export"
+            )
+        super().__init__(
+            self.record.label_names, Preprocessing.from_json(self.record.preprocessing),
+            detect=detect, detector=detector, **options,
+        )  # fmt: skip
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_session": None}  # onnxruntime's cannot be pickled
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._session = open_session(self._content, self.file, self._threads)
+
+    def _probabilities(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if not self.record.raw:
+            return run_session(self._session, faces)
+        batch = np.stack([self.preprocessing(face) for face in faces])
+        return softmax(run_session(self._session, batch) / self.record.temperature)
+
+
+def open_session(content: bytes, file: str | Path, threads: int | None = None) -> InferenceSession:
+    """Opens the content of an ``.onnx`` file on the CPU.
+
+    Args:
+        content: All its bytes.
+        file: Its name, for messages.
+        threads: Of one pass; by default as many as there are cores.
+
+    Raises:
+        MissingDependencyError: If onnxruntime is not installed.
+        WeightsError: If the content is damaged.
+        ConfigError: If ``threads`` is below 1.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{file} needs the extra onnx ({error}): pip install 'fer_zoo[onnx]'"
+        ) from error
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads is {threads}; it must be 1 or more")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 4  # errors are raised; warnings concern who wrote the file
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no common base but this
+        raise WeightsError(f"{file} is damaged ({error}); export it again") from error
+
+
+def run_session(session: InferenceSession, batch: NDArray[Any]) -> NDArray[np.float32]:
+    """Returns the only output for the only input."""
+    output: NDArray[np.float32] = session.run(None, {session.get_inputs()[0].name: batch})[0]
+    return output
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns the softmax over the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def is_export(model: object) -> bool:
+    """Says whether a model is given as an ``.onnx`` file."""
+    return isinstance(model, (str, Path)) and Path(model).suffix == ".onnx"
+
+
+def export_path(model: str | Path) -> Path:
+    """Returns where the export of a model goes, and where ``fer-zoo predict`` looks for it.
+
+    That is ``model.onnx`` in a model folder, and for a name a file in ``FER_ZOO_EXPORTS`` (by
+    default ``~/.cache/fer_zoo``).
+
+    Args:
+        model: A name, several with commas between, or a folder that training wrote.
+    """
+    folder = Path(model)
+    if (folder / "config.json").is_file() and not _recorded_sha256(str(model)):
+        return folder / EXPORT_NAME
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    exports = Path(os.environ.get("FER_ZOO_EXPORTS") or Path(cache, "fer_zoo"))
+    return exports / f"{str(model).replace(',', '+').replace(os.sep, '-')}.onnx"
+
+
+def is_current(record: ExportRecord, model: str | Path) -> bool:
+    """Says whether an export is of the weights that a model has today, by this version.
+
+    Args:
+        record: What the export says of itself.
+        model: As of :func:`export_path`.
+    """
+    from fer_zoo import __version__
+
+    members = [part.strip() for part in str(model).split(",")]
+    found = record.weights_sha256.split(",")
+    return (
+        record.fer_zoo == __version__
+        and len(found) == len(members)
+        and all(sha256 in _known_sha256(name) for sha256, name in zip(found, members, strict=True))
+    )
+
+
+def _known_sha256(name: str) -> list[str]:
+    """Returns the sha256 that a model's weights may have: in the package, or in its folder."""
+    config = Path(name, "config.json")
+    if (known := _recorded_sha256(name)) or not config.is_file():
+        return known
+    try:
+        said = json.loads(config.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return []
+    return [said["weights_sha256"]] if isinstance(said, dict) and "weights_sha256" in said else []
+
+
+def _recorded_sha256(name: str) -> list[str]:
+    """Returns the sha256 of the weights in the package that a name, with or without tag, has."""
+    wanted, records = f"fer_{name.removeprefix('fer_')}", json.loads(_WEIGHTS.read_bytes())
+    return [
+        record["sha256"] for key, record in records.items() if wanted in (key, key.split(".")[0])
+    ]
+
+
+__all__ = ["ExportRecord", "Predictor", "export_path"]

@@ -1,0 +1,142 @@
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fer_zoo
+from fer_zoo import runtime
+from fer_zoo.errors import ConfigError, ImageError, MissingDependencyError, WeightsError
+from fer_zoo.exporting import export
+from fer_zoo.inference.detection import Face
+from fer_zoo.runtime import ExportRecord, export_path, is_current
+
+
+def pictures(n, seed=0):
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(20, 100, (n, 2))
+    return [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+
+
+def close(found, expected, tolerance=1e-4):
+    assert tuple(found.probabilities) == tuple(expected.probabilities)
+    left, right = (list(p.probabilities.values()) for p in (found, expected))
+    assert np.allclose(left, right, atol=tolerance)
+    assert (found.box, found.path) == (expected.box, expected.path)
+    return True
+
+
+@pytest.fixture(scope="module")
+def both(exported, run_folder):
+    return runtime.Predictor(exported.path), fer_zoo.Predictor(run_folder, device="cpu")
+
+
+def test_the_same_surface_and_the_same_answers(both, tmp_path):
+    here, there = both
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "face.png")
+    images = [*pictures(9), tmp_path / "face.png", str(tmp_path / "face.png")]
+    assert all(map(close, here(images), there(images)))
+    assert close(here(images[0]), there(images[0])) and here([]) == []
+    boxes = [[(1, 2, 15, 14)]] * len(images)
+    for (found,), (expected,) in zip(here(images, boxes), there(images, boxes), strict=True):
+        assert close(found, expected)
+    (tmp_path / "bad.png").write_text("no image")
+    results = list(here.stream([images[0], tmp_path / "bad.png", images[1]]))
+    assert [isinstance(r, ImageError) for r in results] == [False, True, False]
+    assert here.label_names == there.label_names and here.preprocessing == there.preprocessing
+
+
+def test_options_are_those_of_the_predictor(exported, run_folder):
+    def detect(image):
+        return [Face((2, 3, 17, 18), 0.9)]
+
+    options = {"detect": detect, "views": 2, "margin": 0.1, "batch_size": 2}
+    here = runtime.Predictor(exported.path, threads=1, **options)
+    there = fer_zoo.Predictor(run_folder, device="cpu", **options)
+    for (found,), (expected,) in zip(here(pictures(3)), there(pictures(3)), strict=True):
+        assert close(found, expected)
+    with pytest.raises(ConfigError, match="batch_size"):
+        runtime.Predictor(exported.path, batch_size=0)
+
+
+def test_a_raw_file_is_prepared_by_the_predictor(run_folder, tmp_path, both):
+    file = export(run_folder, tmp_path / "raw.onnx", raw=True).path
+    images = pictures(3)
+    assert all(map(close, runtime.Predictor(file)(images), both[1](images)))
+
+
+def test_it_can_be_pickled(both):
+    image = pictures(1)[0]
+    assert close(pickle.loads(pickle.dumps(both[0]))(image), both[0](image))
+
+
+def test_it_needs_no_torch(exported):
+    code = (
+        "import sys, numpy\n"
+        "from fer_zoo.runtime import Predictor\n"
+        f"print(Predictor({str(exported.path)!r})(numpy.zeros((48, 48), numpy.uint8)).label)\n"
+        "assert not {'torch', 'timm', 'torchvision', 'scipy', 'matplotlib'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in fer_zoo.labels.FER2013_LABELS
+
+
+def test_mistakes_are_explained(exported, tmp_path, other_metadata, monkeypatch):
+    with pytest.raises(ConfigError, match="computed on cpu"):
+        runtime.Predictor(exported.path, device="cuda")
+    with pytest.raises(ConfigError, match="threads is 0"):
+        runtime.Predictor(exported.path, threads=0)
+    with pytest.raises(WeightsError, match="no such file; write it with fer-zoo export"):
+        runtime.Predictor(tmp_path / "none.onnx")
+    with pytest.raises(WeightsError, match="no such file"):
+        runtime.Predictor("dacl")
+    for content in (b"", b"no model", exported.path.read_bytes()[:2000]):
+        (tmp_path / "damaged.onnx").write_bytes(content)
+        with pytest.raises(WeightsError, match=r"damaged\.onnx"):
+            runtime.Predictor(tmp_path / "damaged.onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingDependencyError, match=r"fer_zoo\[onnx\]"):
+        runtime.Predictor(exported.path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"label_names": None}, {"label_names": "[]"}, {"label_names": '["a", "b"]'},
+        {"label_names": "7"}, {"temperature": "0"}, {"temperature": '"hot"'}, {"raw": "maybe"},
+        {"preprocessing": "{}"}, {"preprocessing": None},
+    ],
+)  # fmt: skip
+def test_a_file_that_says_what_cannot_be_meant_is_refused(other_metadata, changes):
+    with pytest.raises(WeightsError, match="fer-zoo export"):
+        runtime.Predictor(other_metadata(**changes))
+
+
+def test_where_exports_go(run_folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("FER_ZOO_EXPORTS", str(tmp_path))
+    assert export_path("dacl") == tmp_path / "dacl.onnx"
+    assert export_path("dacl,vgg.ferplus") == tmp_path / "dacl+vgg.ferplus.onnx"
+    assert str(export_path(run_folder)) == f"{run_folder}/model.onnx"
+    monkeypatch.delenv("FER_ZOO_EXPORTS")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert export_path("dacl") == tmp_path / "cache" / "fer_zoo" / "dacl.onnx"
+
+
+def test_an_export_of_other_weights_is_not_current(exported, run_folder):
+    record = exported.record
+    assert is_current(record, run_folder)
+    assert not is_current(record, "dacl") and not is_current(record, f"{run_folder},{run_folder}")
+
+    def with_(**changes):
+        return ExportRecord(**{**record.__dict__, **changes})
+
+    assert not is_current(with_(fer_zoo="0.0.1"), run_folder)
+    assert not is_current(with_(weights_sha256="0" * 64), run_folder)
+    twice = with_(weights_sha256=f"{record.weights_sha256},{record.weights_sha256}")
+    assert is_current(twice, f"{run_folder}, {run_folder}")
+    known = fer_zoo.model_info.describe("vgg.ferplus")["weights"]["sha256"]
+    assert is_current(with_(weights_sha256=known), "vgg.ferplus")
+    assert not is_current(with_(weights_sha256=known), "vgg.fer2013")
