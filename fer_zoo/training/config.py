@@ -192,7 +192,7 @@ class TrainConfig:
         yield (
             self.backbone and self.model != "backbone",
             f"backbone = {self.backbone} is the body of the model called backbone, and the model "
-            f"is {self.model}: name one of them",
+            f"is {self.model}: leave one of them out, or say model = backbone",
         )
         yield (
             self.backbone and "backbone" in self.model_args,

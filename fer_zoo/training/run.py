@@ -186,8 +186,6 @@ def _resumed_config(
 def _new_config(
     model: str | None, recipe: str | Path | None, settings: dict[str, Any]
 ) -> TrainConfig:
-    if recipe is None and settings.get("backbone"):
-        settings = {"model": "backbone", **settings}
     if recipe is None and settings.get("pretrained"):
         recipe = FINE_TUNE
         settings = {"model": architecture_of(settings["pretrained"]), **settings}

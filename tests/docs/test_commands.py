@@ -62,8 +62,6 @@ SKIPPED = {
     "sudo ": "it needs root",
     "fer-zoo train toy": "test_contributing.py does it",
     "torchrun": "tests/training does it",
-    "fer-zoo train resnet18_224 --pretrained-backbone": "test_pretrained_backbone.py has a hub",
-    "fer-zoo train --backbone convnext_atto": "test_pretrained_backbone.py has a hub",
     "python examples/report_rows.py": "test_examples.py does it, for shorter",
 }
 #: Words of Python blocks, and what stands in their place.
