@@ -2,7 +2,8 @@
 
 The records are ``docs/results/<weights>.json`` (``fer-zoo evaluate --flip --out``),
 ``docs/results/<weights>-corruptions.json`` (``fer-zoo evaluate --corruptions --out``),
-``docs/results/bench.jsonl`` (``fer-zoo bench --json``), ``docs/results/crops.json``
+``docs/results/bench.jsonl`` (``fer-zoo bench --json``), ``docs/results/engines.jsonl`` (``fer-zoo
+bench --engines --json``), ``docs/results/crops.json``
 (``docs/tools/measure_crops.py``), ``docs/results/why_adam_failed.json`` (the
 example) and the package's own record of its weights.
 

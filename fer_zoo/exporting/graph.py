@@ -55,13 +55,17 @@ class FaceInput(nn.Module):
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.preprocessing = preprocessing
-        self.mean = nn.Buffer(torch.tensor(preprocessing.mean).view(-1, 1, 1), persistent=False)
-        self.std = nn.Buffer(torch.tensor(preprocessing.std).view(-1, 1, 1), persistent=False)
+        mean, std = (
+            torch.tensor(values, dtype=torch.float64).view(-1, 1, 1)
+            for values in (preprocessing.mean, preprocessing.std)
+        )
+        # (x / 255 - mean) / std as one product and one sum
+        self.scale = nn.Buffer((1 / (255 * std)).float(), persistent=False)
+        self.offset = nn.Buffer((-mean / std).float(), persistent=False)
 
     def forward(self, faces: Tensor) -> Tensor:
         """Returns the model's input."""
-        pixels = self.resize(faces) / 255
-        normalised: Tensor = (pixels[:, None] - self.mean) / self.std
+        normalised: Tensor = self.resize(faces)[:, None] * self.scale + self.offset
         return normalised
 
     def resize(self, faces: Tensor) -> Tensor:

@@ -24,6 +24,8 @@ from fer_zoo.runtime import Predictor as RuntimePredictor
 #: From uint8 faces (N, 48, 48) to their probabilities.
 Classify = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 _BATCH = 64
+#: Faces that an engine names before it is another's turn, as a client names one after the other.
+_TURN = 20
 #: A fresh process that names one face, and its wall-clock seconds and peak memory in MiB.
 _START = """
 import json, pathlib, time
@@ -82,13 +84,13 @@ def time_engines(
 ) -> Iterator[Speed]:
     """Times models by every engine that is installed, one model after the other.
 
-    The engines of a model take turns at each face, so that other load hits all of them alike; the
-    package fer takes turns with the first model.
+    The engines of a model take turns, 20 faces each, so that other load hits all of them alike;
+    the package fer takes turns with the first model.
 
     Args:
         models: Names, or folders that training wrote.
         data: Where FER-2013 lies; without it there is no 8-bit file and no accuracy.
-        steps: Faces that are timed, after a tenth of them that are not.
+        steps: Faces that are timed, rounded up to whole turns.
         threads: That one pass may use.
 
     Raises:
@@ -163,13 +165,15 @@ def _timed(engines: list[_Engine], steps: int, threads: int) -> list[Speed]:
     faces = np.random.default_rng(0).integers(0, 256, (_BATCH, 48, 48), dtype=np.uint8)
     single: list[list[float]] = [[] for _ in engines]
     batched: list[list[float]] = [[] for _ in engines]
-    for i in range(-(steps // 10) - 1, steps):
+    for _ in range(-(-steps // _TURN)):
         for engine, seconds in zip(engines, single, strict=True):
-            seconds += [_seconds(engine.classify, faces[i % _BATCH][None])][: i >= 0]
-    for i in range(-1, max(1, steps // 20)):
+            engine.classify(faces[:1])  # the others have had the caches since
+            seconds += [_seconds(engine.classify, faces[i][None]) for i in range(_TURN)]
+    for _ in range(-(-steps // 20)):
         for engine, seconds in zip(engines, batched, strict=True):
             if engine.start:
-                seconds += [_seconds(engine.classify, faces)][: i >= 0]
+                engine.classify(faces)
+                seconds.append(_seconds(engine.classify, faces))
     found = []
     for engine, one, many in zip(engines, single, batched, strict=True):
         start, peak = _first_face(engine.start, min(3, steps)) if engine.start else (None, None)

@@ -11,7 +11,7 @@ from timm.layers import get_notrace_functions, get_notrace_modules
 from torch._inductor import aoti_compile_and_package, aoti_load_package
 from torch.export import Dim
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
-from zoo import NATIVE, every_model, faces, fresh
+from zoo import every_model, faces, fresh
 
 import fer_zoo
 
@@ -124,9 +124,9 @@ def test_onnx_by_torch_export(name):
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="AOTInductor needs a C++ compiler")
-@pytest.mark.parametrize("name", NATIVE if os.environ.get("FER_ZOO_AOT") else ["vgg_small"])
+@pytest.mark.skipif("FER_ZOO_AOT" not in os.environ, reason="minutes a model; set FER_ZOO_AOT=1")
+@every_model
 def test_aot_inductor(name, tmp_path):
-    """Compiling takes half a minute a model: FER_ZOO_AOT=1 compiles them all."""
     model = fresh(name)
     with torch.no_grad():
         program = torch.export.export(model, (faces(),), dynamic_shapes={"x": {0: Dim("n")}})
