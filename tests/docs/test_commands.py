@@ -34,14 +34,6 @@ TRAIN = (
     "--epochs 1 --warmup-epochs 0 --batch-size 14 --img-sizes [[0,32]] --batch-norm-faces 7 --quiet"
 )
 SHORTER = {
-    "fer-zoo train alexnet_224": f'{TRAIN} --img-sizes [[0,63]] --model-args {{"hidden":[16]}}',
-    "fer-zoo train cnn_transformer_224": f"{TRAIN} --model-args "
-    '{"channels":[8,8,8,8,8],"embed_dim":16,"depth":1,"num_heads":2}',
-    "fer-zoo train dacl_224": f'{TRAIN} --model-args {{"channels":[8,8,8,8]}}',
-    "fer-zoo train resnet50_224": f'{TRAIN} --model-args {{"channels":[8,8,8,8]}}',
-    "fer-zoo train transfer_concat_224": f"{TRAIN} --model-args "
-    '{"stem_channels":[8,8,8,8],"embed_dim":16,"depth":1,"num_heads":2}',
-    "fer-zoo train vgg_224": f'{TRAIN} --model-args {{"channels":[8,8,8,8],"hidden":[16]}}',
     "fer-zoo train --pretrained dacl --data faces": f"{TRAIN} --batch-size 4",
     "fer-zoo train": TRAIN,
     "fer-zoo bench": "--steps 1 --batch-size 4",

@@ -90,7 +90,7 @@ def test_forward_is_features_then_head_then_classifier(name):
 @every_model
 @torch.no_grad()
 def test_reset_classifier(name):
-    model, x = fer_zoo.create_model(name, dtype=torch.float64).eval(), faces(size=40).double()
+    model, x = fer_zoo.create_model(name, dtype=torch.float64).eval(), faces(size=64).double()
     features = model.forward_features(x)
     pooled = model.forward_head(features, pre_logits=True)
     model.temperature = 2.0
