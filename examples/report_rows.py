@@ -45,9 +45,7 @@ def config_of(row: dict[str, str], size: int, **changes: Any) -> TrainConfig:
         model=row["model"] if size == 48 else f"{row['model']}_224",
         optimizer=row["optimizer"],
         lr=float(row["lr"]),
-        epochs=changes.pop("epochs", None) or int(row["epochs"]),
-        **still,
-        **changes,
+        **{"epochs": int(row["epochs"]), **still, **changes},
     )
 
 
@@ -74,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", nargs="+", type=int, choices=rows, default=list(rows))
     parser.add_argument("--size", type=int, choices=(48, 224), default=48, help="pixels (48)")
     parser.add_argument("--epochs", type=int, help="by default the row's")
+    parser.add_argument("--batch-size", type=int, help="by default the report's, 32")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once on this machine (1)")
     parser.add_argument(
         "--time-limit", type=float, metavar="MIN", help="minutes for all runs together"
@@ -83,10 +82,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     results = args.results or args.out / "report_rows.json"
     found = json.loads(results.read_text()) if results.exists() else {}
-    runs = {
-        f"row{number}": config_of(rows[number], args.size, epochs=args.epochs)
-        for number in args.rows
-    }
+    given = {"epochs": args.epochs, "batch_size": args.batch_size}
+    changes = {name: value for name, value in given.items() if value is not None}
+    runs = {f"row{number}": config_of(rows[number], args.size, **changes) for number in args.rows}
     for run in Sweep(runs, args.data, args.out).run(args.jobs, args.time_limit):
         if not run.finished:
             print(f"{run.folder.name}: the time is up; the same command continues", flush=True)

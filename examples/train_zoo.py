@@ -50,14 +50,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--time-limit", type=float, metavar="MIN", help="minutes for all runs together"
     )
-    parser.add_argument("--plan", action="store_true", help="print the plan and train nothing")
+    plan = parser.add_mutually_exclusive_group()
+    plan.add_argument("--plan", action="store_true", help="print the plan and train nothing")
+    plan.add_argument("--no-plan", action="store_true", help="do not measure first")
     args = parser.parse_args(argv)
 
     given = {name: getattr(args, name) for name in ("epochs", "batch_size", "seed")}
     changes = {name: value for name, value in given.items() if value is not None}
     runs = {name: replace(load_config(name), **changes) for name in args.only}
     sweep = Sweep(runs, args.data, args.out)
-    print_plan(runs, len(open_data(args.data, ("train",))["train"]), args.jobs)
+    if not args.no_plan:
+        print_plan(runs, len(open_data(args.data, ("train",))["train"]), args.jobs)
     if args.plan:
         return
     for run in sweep.run(args.jobs, args.time_limit):

@@ -71,6 +71,11 @@ def percent(metrics: dict[str, Any] | None, key: str = "accuracy") -> str:
     return "" if metrics is None else f"{100 * metrics[key]:.2f}"
 
 
+def number(metrics: dict[str, Any] | None, key: str) -> str:
+    """Returns a figure that is no share."""
+    return "" if metrics is None else f"{metrics[key]:.4f}"
+
+
 def spread(interval: list[float]) -> str:
     """Returns an interval of shares in percent."""
     low, high = interval
@@ -86,8 +91,8 @@ def models_table(cards: str, twins: bool) -> str:
     """
     lines = [
         "| model | parameters M | MACs M | input | weights | accuracy % | 95 % interval "
-        "| with mirror % | calibrated ECE |",
-        "|---|--:|--:|---|---|--:|---|--:|--:|",
+        "| with mirror % | 20 views % | calibrated ECE |",
+        "|---|--:|--:|---|---|--:|---|--:|--:|--:|",
     ]
     for row in rows():
         if row["model"].endswith("_224") and not twins:
@@ -97,13 +102,14 @@ def models_table(cards: str, twins: bool) -> str:
             f"| `{row['model']}` | {row['params'] / 1e6:.2f} | {row['macs'] / 1e6:.0f} | {size} "
         )
         if not row["weights"]:
-            lines.append(f"{start}| - | | | | |")
+            lines.append(f"{start}| - | | | | | |")
             continue
         name = f"{row['model']}.{row['weights']}"
         result = result_of(name)
         card = f"[`{row['weights']}`]({cards}/{name}.md)"
         figures = f"{percent(result['metrics'])} | {spread(result['intervals']['accuracy'])}"
-        figures += f" | {percent(result['metrics_flip'])} | {result['calibrated']['ece']:.3f}"
+        figures += f" | {percent(result['metrics_flip'])} | {percent(result.get('metrics_views'))}"
+        figures += f" | {result['calibrated']['ece']:.3f}"
         lines.append(f"{start}| {card} | {figures} |")
     return "\n".join(lines)
 
@@ -168,8 +174,8 @@ def ensembles_table() -> str:
         for result in singles
     }
     lines = [
-        "| members | accuracy % | 95 % interval | with mirror % | ECE |",
-        "|---|--:|---|--:|--:|",
+        "| members | accuracy % | 95 % interval | with mirror % | 20 views % | ECE |",
+        "|---|--:|---|--:|--:|--:|",
     ]
     for result in [*singles, *results]:
         members = [name.removesuffix(".fer2013") for name in result["model"].split(",")]
@@ -179,7 +185,7 @@ def ensembles_table() -> str:
         lines.append(
             f"| {', '.join(f'`{member}`' for member in members)} | {percent(result['metrics'])} "
             f"| {spread(result['intervals']['accuracy'])} | {percent(result['metrics_flip'])} "
-            f"| {result['metrics']['ece']:.3f} |"
+            f"| {percent(result.get('metrics_views'))} | {result['metrics']['ece']:.3f} |"
         )
     return "\n".join(lines)
 
@@ -329,12 +335,13 @@ def model_card(name: str) -> str:
         "was not used. One seed. 95 % intervals are from 2,000 bootstrap samples of groups",
         "of identical faces; they include neither the choice of the epoch nor other seeds.",
         "",
-        "| | one view | 95 % interval | with the mirror image |",
-        "|---|--:|---|--:|",
+        "| | one view | 95 % interval | with the mirror image | 20 views |",
+        "|---|--:|---|--:|--:|",
         *(
             f"| {text} | {percent(m, key)} | "
             f"{spread(result['intervals'][key]) if key in result['intervals'] else ''} | "
-            f"{percent(result['metrics_flip'], key)} |"
+            f"{percent(result['metrics_flip'], key)} "
+            f"| {percent(result.get('metrics_views'), key)} |"
             for key, text in {
                 "accuracy": "accuracy %",
                 "balanced_accuracy": "balanced accuracy %",
@@ -343,7 +350,8 @@ def model_card(name: str) -> str:
             }.items()
         ),
         *(
-            f"| {text} | {m[key]:.4f} | | {result['metrics_flip'][key]:.4f} |"
+            f"| {text} | {m[key]:.4f} | | {result['metrics_flip'][key]:.4f} "
+            f"| {number(result.get('metrics_views'), key)} |"
             for key, text in {
                 "roc_auc_macro": "ROC AUC, one versus rest, macro",
                 "log_loss": "log-loss, nats",
@@ -365,6 +373,7 @@ def model_card(name: str) -> str:
         "",
         f"![confusion matrix of {name}](../results/{name}-confusion.png)",
         "",
+        *curves_lines(name),
         "## Training",
         "",
         f"{begun(record.recipe)} on {training['training_faces']:,} Training faces of FER-2013",
@@ -385,6 +394,13 @@ def model_card(name: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def curves_lines(name: str) -> list[str]:
+    """Shows the loss and accuracy of the run, where it left a picture of them."""
+    if not (RESULTS / f"{name}-curves.png").is_file():
+        return []
+    return [f"![loss and accuracy of each epoch](../results/{name}-curves.png)", ""]
 
 
 def begun(recipe: dict[str, Any]) -> str:
@@ -417,6 +433,11 @@ def evidence_lines(record: WeightsRecord, result: dict[str, Any]) -> list[str]:
         f"  folds (5-fold, over groups of identical faces): log-loss {calibrated['log_loss']:.4f},",
         f"  Brier {calibrated['brier']:.4f}, ECE {calibrated['ece']:.4f}.",
     ]
+    if record.temperature == 1:
+        lines = [
+            "- `Predictor` uses the probabilities as they are: a temperature fitted on other folds",
+            "  (5-fold, over groups of identical faces) does not lower their ECE.",
+        ]
     if part:
         lines += [
             "- Accuracy without the faces that are in several splits:",
@@ -522,8 +543,9 @@ def measured(name: str) -> str:
 
 
 def _command(command: str) -> str:
-    """Shortens the path of the program to its name."""
-    return re.sub(r"^\S*/fer-zoo\b", "fer-zoo", command)
+    """Shortens the paths of the program and of FER-2013 to their names."""
+    command = re.sub(r"^\S*/fer-zoo\b", "fer-zoo", command)
+    return re.sub(r"--data \S*?([^/\s]+)(?=\s|$)", r"--data \1", command)
 
 
 BLOCKS: dict[str, Callable[[], str]] = {

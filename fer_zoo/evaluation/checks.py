@@ -53,20 +53,26 @@ def calibrate(
 ) -> tuple[Floats, dict[str, float]] | tuple[None, None]:
     """Computes how good the probabilities are after a temperature has been fitted.
 
+    A temperature that does not lower the ECE of faces it was not fitted on is not worth having: the
+    temperature is 1 then, and the probabilities are those of the logits.
+
     Args:
         logits: (N, C).
         targets: Index of the true class per face, (N,).
         groups: Number of each face's duplicate group, (N,).
 
     Returns:
-        The cross-fitted probabilities (N, C), and their ``log_loss``, ``brier`` and ``ece`` with
-        the ``temperature`` of all faces; None and None if there are fewer groups than folds.
+        The probabilities (N, C), cross-fitted or raw, and their ``log_loss``, ``brier`` and ``ece``
+        with the ``temperature`` of all faces; None and None if there are fewer groups than folds.
     """
     if len(np.unique(groups)) < FOLDS:
         return None, None
     truth = torch.as_tensor(targets)
     probabilities = cross_fit(logits.double(), truth, groups).numpy()
     figures = calibration_metrics(probabilities, targets)
+    raw = logits.double().softmax(dim=1).numpy()
+    if figures["ece"] > (before := calibration_metrics(raw, targets))["ece"]:
+        return raw, before | {"temperature": 1.0}
     return probabilities, figures | {"temperature": fit_temperature(logits, truth)}
 
 

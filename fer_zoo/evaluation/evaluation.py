@@ -50,8 +50,8 @@ class Evaluation:
         leak_free: ``metrics`` and ``intervals`` without the faces that are blank or stand in
             several splits; None if there are none of these.
         calibrated: ``log_loss``, ``brier`` and ``ece`` of the probabilities that
-            ``calibration.cross_fit`` gives, and the ``temperature`` of all faces; None where there
-            are too few faces.
+            ``calibration.cross_fit`` gives, and the ``temperature`` of all faces, see
+            ``checks.calibrate``; None where there are too few faces.
         calibrated_probabilities: These probabilities, (N, C); None if there are too few faces.
         ferplus: Agreement with FER+, see ``metrics.vote_agreement``; None without votes.
         provenance: Weights, versions, hardware, command and time.

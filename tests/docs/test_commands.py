@@ -37,6 +37,7 @@ SHORTER = {
     "fer-zoo train --pretrained dacl --data faces": f"{TRAIN} --batch-size 4",
     "fer-zoo train": TRAIN,
     "fer-zoo bench": "--steps 1 --batch-size 4",
+    "python examples/report_rows.py": "--rows 14 --epochs 1 --batch-size 14",
     "python examples/imagenet_start.py": "--epochs 1 --batch-size 14 --img-size 32",
     "python examples/train_zoo.py": "--only vgg_nano --epochs 1 --batch-size 14",
 }
@@ -52,9 +53,10 @@ SKIPPED = {
     "python docs/tools/publish.py": "it writes into the package",
     "python tests/faults/": "test_faults.py does it, for shorter",
     "sudo ": "it needs root",
+    "python -m pytest": "it needs a GPU",
+    "bash docs/tools/train_on_gpu.sh": "it needs a GPU",
     "fer-zoo train toy": "test_contributing.py does it",
     "torchrun": "tests/training does it",
-    "python examples/report_rows.py": "test_examples.py does it, for shorter",
 }
 #: Words of Python blocks, and what stands in their place.
 REPLACED = {"epochs=60": "epochs=1, batch_size=14, img_sizes=[[0, 32]], batch_norm_faces=7"}
