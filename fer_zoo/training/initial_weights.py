@@ -70,9 +70,12 @@ def _create_model(config: TrainConfig, label_names: Sequence[str]) -> FaceModel:
     except Exception as error:  # a recipe can give a model any argument
         if not args:
             raise
+        hint = "correct them, or leave them out"
+        if "backbone" in args:  # many need more than 48 pixels
+            hint = "give another backbone, or a larger img_size in model_args"
         raise ConfigError(
             f"{config.model} cannot be trained with model_args = {args} "
-            f"({type(error).__name__}: {error}): correct them, or leave them out"
+            f"({type(error).__name__}: {error}): {hint}"
         ) from error
     return model
 
