@@ -158,7 +158,9 @@ def test_backbones_that_there_are_not_offer_the_way_out(resnet18_file):
     for name in ("naflexvit_base_patch16_gap", "tresnet_m"):
         with torch.device("meta"), pytest.raises(ConfigError, match="begin with a convolution"):
             fer_zoo.create_model("backbone", backbone=name)
-    with pytest.raises(ConfigError, match="cannot be trained .* a larger img_size"):  # 48 pixels are too few
+    with pytest.raises(
+        ConfigError, match=r"cannot be trained .* a larger img_size"
+    ):  # 48 pixels are too few
         create_initial_model(load_config(model="backbone", backbone="dla34"), FER2013_LABELS)
 
 
