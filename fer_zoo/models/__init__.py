@@ -6,6 +6,8 @@ from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.fer_alexnet import AlexNet
 from fer_zoo.models.fer_alexnet import fer_alexnet as alexnet
 from fer_zoo.models.fer_alexnet import fer_alexnet_224 as alexnet_224
+from fer_zoo.models.fer_backbone import Backbone
+from fer_zoo.models.fer_backbone import fer_backbone as backbone
 from fer_zoo.models.fer_dacl import DACL
 from fer_zoo.models.fer_dacl import fer_dacl as dacl
 from fer_zoo.models.fer_dacl import fer_dacl_224 as dacl_224
@@ -33,6 +35,7 @@ __all__ = [
     "DACL",
     "VGG",
     "AlexNet",
+    "Backbone",
     "CustomCNN",
     "Ensemble",
     "FaceModel",
@@ -41,6 +44,7 @@ __all__ = [
     "TransFERConcat",
     "alexnet",
     "alexnet_224",
+    "backbone",
     "build",
     "cnn_transformer",
     "cnn_transformer_224",

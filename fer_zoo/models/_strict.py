@@ -33,14 +33,15 @@ def check_state_dict(state_dict: dict[str, Tensor], model: nn.Module) -> dict[st
     if getattr(model, "num_classes", 0) != cfg["num_classes"]:
         replaced = set(_classifier_keys([*own, *state_dict], cfg))
     shared = (own.keys() & state_dict.keys()) - replaced
-    first_conv = f"{cfg.get('first_conv')}.weight"
+    first = cfg.get("first_conv") or ()
+    first_convs = [f"{name}.weight" for name in ([first] if isinstance(first, str) else first)]
     faults = {
         "missing": [k for k in own if k not in state_dict and k not in replaced],
         "extra": [k for k in state_dict if k not in own and k not in replaced],
         "misshapen": [
             f"{k} {tuple(state_dict[k].shape)} instead of {tuple(v.shape)}"
             for k, v in own.items()
-            if k in shared and not _same_shape(state_dict[k], v, channels=k != first_conv)
+            if k in shared and not _same_shape(state_dict[k], v, channels=k not in first_convs)
         ],
         "not finite": [
             k for k, v in state_dict.items() if v.is_floating_point() and not v.isfinite().all()

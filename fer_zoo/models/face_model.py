@@ -1,6 +1,6 @@
 """The base of every model: what its callers may rely on, and what timm expects of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
@@ -218,7 +218,7 @@ class FaceModel(nn.Module):
             self.head_hidden_size = self.num_features
         return list(taken)
 
-    def group_matcher(self, coarse: bool = False) -> dict[str, object]:
+    def group_matcher(self, coarse: bool = False) -> dict[str, object] | Callable[[str], float]:
         """Returns how parameters form layers, from the image to the head."""
         pattern = r"^stages\.(\d+)" if coarse else r"^stages\.(\d+)\.(\d+)"
         return {"stem": r"^stages\.0\.0", "blocks": pattern}

@@ -40,7 +40,13 @@ class TrainConfig:
 
     model: str = _setting("dacl", "model name, as in `fer-zoo list`")
     model_args: dict[str, Any] = _setting({}, "arguments of the model, such as drop_path_rate")
+    backbone: str = _setting("", "any model of timm as the body; the model is then backbone")
     pretrained: str = _setting("", "initial weights: a name or the folder of a run")
+    pretrained_backbone: str = _setting(
+        "",
+        "initial weights of the backbone, or of a ResNet: timm/NAME.TAG, hf-hub:owner/name or a "
+        "file",
+    )
     labels: str = _setting(
         "auto",
         "labels to learn: auto (the data's own), fer2013 or ferplus (the votes of FER+); for image "
@@ -184,6 +190,19 @@ class TrainConfig:
     def _contradictions(self) -> Iterator[tuple[object, str]]:
         """Yields what may be wrong, and the message for it."""
         yield (
+            self.backbone and self.model != "backbone",
+            f"backbone = {self.backbone} is the body of the model called backbone, and the model "
+            f"is {self.model}: leave one of them out, or say model = backbone",
+        )
+        yield (
+            self.backbone and "backbone" in self.model_args,
+            "backbone is a setting and in model_args too: leave one of them out",
+        )
+        yield (
+            self.pretrained and self.pretrained_backbone,
+            "pretrained and pretrained_backbone both give initial weights: leave one of them out",
+        )
+        yield (
             self.mixup and self.center_loss_weight,
             "mixup blends labels, and the center loss needs one: set mixup or center_loss_weight "
             "to 0",
@@ -228,7 +247,7 @@ class TrainConfig:
 
     def from_random_weights(self) -> "TrainConfig":
         """Returns the same recipe without the settings that need weights of other models."""
-        return dataclasses.replace(self, pretrained="", teacher="")
+        return dataclasses.replace(self, pretrained="", pretrained_backbone="", teacher="")
 
     @property
     def augment(self) -> "BatchAugment":

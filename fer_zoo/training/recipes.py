@@ -44,6 +44,8 @@ def load_config(recipe: str | Path | None = None, **overrides: object) -> TrainC
     """
     settings = _read_recipe(recipe) if recipe else {}
     settings.update({k: v for k, v in overrides.items() if v is not None})
+    if settings.get("backbone"):
+        settings.setdefault("model", "backbone")
     hints = get_type_hints(TrainConfig)
     for name, value in settings.items():
         if name not in hints:

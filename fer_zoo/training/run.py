@@ -106,8 +106,9 @@ def _train(
     if checkpoint:
         check_same_config(folder, checkpoint["config"], config)
     if world.is_main:
-        initial = f"the weights of {config.pretrained}" if config.pretrained else "random weights"
-        _logger.info("%s from %s", config.model, initial)
+        source = config.pretrained or config.pretrained_backbone
+        initial = f"the weights of {source}" if source else "random weights"
+        _logger.info("%s from %s", config.backbone or config.model, initial)
         summaries = [_summary(faces) for faces in (train_set, val_set)]
         for line in [*summaries, *said, *describe_faces(train_set, val_set)]:
             _logger.info("%s", line)

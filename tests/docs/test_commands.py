@@ -38,6 +38,7 @@ SHORTER = {
     "fer-zoo train": TRAIN,
     "fer-zoo bench": "--steps 1 --batch-size 4",
     "python examples/report_rows.py": "--rows 14 --epochs 1 --batch-size 14",
+    "python examples/imagenet_start.py": "--epochs 1 --batch-size 14 --img-size 32",
     "python examples/train_zoo.py": "--only vgg_nano --epochs 1 --batch-size 14",
 }
 #: Beginnings of commands that do not run, and why.

