@@ -563,10 +563,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 PAGES = (
     "README.md",
-    *(
-        f"docs/{page}.md"
-        for page in ("export", "models", "prediction", "training", "robustness", "results")
-    ),
+    *(f"docs/{page}.md" for page in ("ablations", "export", "models", "prediction", "results")),
+    *(f"docs/{page}.md" for page in ("robustness", "training")),
 )
 
 

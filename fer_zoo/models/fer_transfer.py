@@ -168,7 +168,7 @@ class TransFER(TokenModel):
 
     def tokenize(self, x: Tensor) -> Tensor:
         """Makes a class token and one token per position of the attended map."""
-        tokens: Tensor = self.embed(x * self.attention_map(x) if self.local else x)
+        tokens: Tensor = self.embed(x * self.attention_map(x) if len(self.local) else x)
         return tokens
 
 
