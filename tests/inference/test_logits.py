@@ -52,7 +52,7 @@ def snapshot(module):
 
 
 @pytest.mark.parametrize("ensemble", [False, True])
-@pytest.mark.parametrize("device", [None, "cpu", "meta"])
+@pytest.mark.parametrize("device", [None, "cpu"])
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_module_is_left_as_it_was(model, images, device, fails, ensemble):
     model = Ensemble([model]) if ensemble else model
@@ -66,8 +66,8 @@ def test_a_module_is_left_as_it_was(model, images, device, fails, ensemble):
     def use():
         predict_logits(model, images, batch_size=21, device=device, transform=transform)
 
-    if fails or device == "meta":  # whose tensors have no values to return
-        with pytest.raises(NotImplementedError if device == "meta" else ZeroDivisionError):
+    if fails:
+        with pytest.raises(ZeroDivisionError):
             use()
     else:
         use()
