@@ -123,9 +123,13 @@ class RelativeSelfAttention2d(nn.Module):
         if self.proj.bias is not None:
             nn.init.zeros_(self.proj.bias)
 
-    def _bias(self, height: int, width: int, device: torch.device) -> Tensor:
-        """Returns the bias of each pair of positions, (heads, H*W, H*W)."""
-        reach = self.max_distance
+    def _scale(self) -> Tensor:
+        """Returns the scale of each head's scores, (heads, 1, 1)."""
+        return self.log_scale.clamp(max=math.log(100)).exp()
+
+    def _bias(self, x: Tensor) -> Tensor:
+        """Returns the bias of each pair of positions of a map, (heads, H*W, H*W)."""
+        (height, width), device, reach = x.shape[2:], x.device, self.max_distance
         rows = torch.arange(height * width, device=device) // width
         columns = torch.arange(height * width, device=device) % width
         down = (rows[:, None] - rows).clamp(-reach, reach) + reach
@@ -145,9 +149,9 @@ class RelativeSelfAttention2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Adds to each position what it attends to."""
         query, key, value = self.heads(x)
-        scale = self.log_scale.clamp(max=math.log(100)).exp()
-        bias = scale * self._bias(x.shape[2], x.shape[3], x.device)
-        query, key, bias = (scale * query).to(value), key.to(value), bias.to(value)
+        scale = self._scale()
+        query, key = (scale * query).to(value), key.to(value)
+        bias = (scale * self._bias(x)).to(value)
         attended = F.scaled_dot_product_attention(
             query, key, value, attn_mask=bias[None], scale=1.0
         )
@@ -158,8 +162,7 @@ class RelativeSelfAttention2d(nn.Module):
         """Returns where each position looks, (N, heads, H*W, H*W); every row sums to 1."""
         query, key, _ = self.heads(x)
         cosines: Tensor = query @ key.transpose(-1, -2)
-        scale = self.log_scale.clamp(max=math.log(100)).exp()
-        return (scale * (cosines + self._bias(x.shape[2], x.shape[3], x.device))).softmax(dim=-1)
+        return (self._scale() * (cosines + self._bias(x))).softmax(dim=-1)
 
 
 class LocalAttention(nn.Module):
