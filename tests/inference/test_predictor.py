@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import smooth_faces as faces
 
 from fer_zoo.errors import ConfigError, ImageError, MissingDependencyError, WeightsError
 from fer_zoo.inference.detection import Face
@@ -9,12 +10,6 @@ from fer_zoo.inference.predictor import Prediction, Predictor
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.models import create_model
 from fer_zoo.preprocessing import Preprocessing
-
-
-def faces(n, seed=0):
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (n, 6, 6), dtype=np.uint8)
-    return [np.array(Image.fromarray(c).resize((48, 48), Image.Resampling.BICUBIC)) for c in coarse]
 
 
 @pytest.fixture(scope="module")

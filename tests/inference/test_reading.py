@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tiny import smooth_faces
 
 from fer_zoo import images as images_module
 from fer_zoo.errors import ConfigError, ImageError
@@ -19,12 +20,6 @@ from fer_zoo.inference.detection import Face
 from fer_zoo.inference.predictor import Predictor
 from fer_zoo.inference.reading import doubt, read_ahead
 from fer_zoo.models import create_model
-
-
-def some_faces(n, seed=0):
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (n, 6, 6), dtype=np.uint8)
-    return [np.array(Image.fromarray(c).resize((48, 48), Image.Resampling.BICUBIC)) for c in coarse]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +40,7 @@ def same(found, expected):
 
 
 def test_batches_lists_and_streams_give_the_same(predictor, tmp_path):
-    faces = some_faces(6)
+    faces = smooth_faces(6)
     expected = predictor(faces)
     stack = np.stack(faces)
     paths = [tmp_path / f"{i}.png" for i in range(6)]
@@ -69,7 +64,7 @@ def test_batches_lists_and_streams_give_the_same(predictor, tmp_path):
 
 def test_a_series_and_a_table(predictor):
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
-    faces = some_faces(3)
+    faces = smooth_faces(3)
     files = [io.BytesIO() for _ in faces]
     for face, file in zip(faces, files, strict=True):
         Image.fromarray(face).save(file, "PNG")
@@ -99,7 +94,7 @@ def test_what_could_mean_several_things_is_refused(predictor, images, message):
 
 
 def test_what_the_message_advises_works(predictor):
-    three = np.stack(some_faces(3))
+    three = np.stack(smooth_faces(3))
     same(predictor(list(three)), [predictor(face) for face in three])
     merged = predictor(Image.merge("RGB", [Image.fromarray(band) for band in three]))
     same([predictor(three.transpose(1, 2, 0))], [merged])
@@ -110,7 +105,7 @@ def test_blue_first_and_bits(model):
     rgb = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
     expected = Predictor(model)(rgb)
     same([Predictor(model, color="bgr")(rgb[..., ::-1])], [expected])
-    gray = some_faces(1)[0]
+    gray = smooth_faces(1)[0]
     gray.flat[:2] = 0, 255
     frame = np.rint(gray / 255 * 4095).astype(np.uint16)
     same([Predictor(model, bits=12)(frame)], [Predictor(model)(gray)])
@@ -120,7 +115,7 @@ def test_blue_first_and_bits(model):
 
 def test_boxes_are_in_pixels_of_the_whole_photograph(model, monkeypatch, tmp_path):
     canvas = np.full((400, 600), 90, np.uint8)
-    face = Image.fromarray(some_faces(1)[0])
+    face = Image.fromarray(smooth_faces(1)[0])
     canvas[100:292, 200:392] = np.asarray(face.resize((192, 192)))
     path = tmp_path / "photo.png"
     Image.fromarray(canvas).save(path)
@@ -138,7 +133,7 @@ def test_boxes_are_in_pixels_of_the_whole_photograph(model, monkeypatch, tmp_pat
 
 
 def test_a_picture_that_may_be_no_cropped_face_is_doubted(predictor, model):
-    assert predictor(some_faces(1)[0]).warning is None
+    assert predictor(smooth_faces(1)[0]).warning is None
     for size in [(640, 480), (1000, 1000), (48, 200)]:
         warning = predictor(Image.new("L", size)).warning
         assert "--detect" in warning and f"{size[0]}x{size[1]}" in warning
@@ -191,7 +186,7 @@ def test_reading_ahead_stops_when_nobody_listens_and_passes_errors_on():
 
 def test_workers_change_nothing(model, tmp_path):
     (tmp_path / "broken.png").write_text("no image")
-    faces = some_faces(30)
+    faces = smooth_faces(30)
     sources = [tmp_path / "broken.png" if i % 7 == 3 else face for i, face in enumerate(faces)]
     alone = list(Predictor(model, batch_size=4).stream(sources))
     together = list(Predictor(model, batch_size=4, workers=3).stream(iter(sources)))
@@ -243,7 +238,7 @@ def test_pickles_with_a_detector(detecting):
 
 
 def test_a_process_pool(predictor):
-    faces = some_faces(3)
+    faces = smooth_faces(3)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         same(list(pool.map(predictor, faces)), predictor(faces))
 
