@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_zoo.errors import ConfigError, FerZooError
+from fer_zoo.errors import ConfigError, FerZooError, ImageError
 from fer_zoo.images import MAX_PIXELS, check_options
 from fer_zoo.inference.detection import Box, Detect, FaceDetector, make_detector
 from fer_zoo.inference.prediction import Prediction
@@ -17,8 +17,10 @@ from fer_zoo.inference.reading import (
     Boxes,
     FaceReader,
     FacesRead,
+    held,
     read_ahead,
     several_images,
+    until_error,
     with_boxes,
 )
 from fer_zoo.inference.views import check_views, mean_over_views
@@ -145,22 +147,31 @@ class BasePredictor(ABC, Generic[Found]):
             per face and maybe empty. For several images, a list of these.
 
         Raises:
-            ImageError: If an image or a box cannot be used.
-            ConfigError: If there is not one list of boxes per image.
+            ImageError: If an image or a box cannot be used. Of several images, the predictions of
+                those before it are in the error's ``predictions``; :meth:`stream` goes on.
+            ConfigError: If there is not one list of boxes per image, or the detector returns
+                something else than faces.
         """
         sources = several_images(images)
         one = sources is None
         if sources is None:
             sources = [cast("ImageLike", images)]
         lists = cast("Sequence[Boxes] | None", [boxes] if one and boxes is not None else boxes)
-        if lists is not None and isinstance(sources, (list, tuple)) and len(lists) != len(sources):
+        if isinstance(lists, Sized) and isinstance(sources, Sized) and len(lists) != len(sources):
             raise ConfigError(f"{len(lists)} lists of boxes for {len(sources)} images")
+        whole = boxes is None and self.detector is None
         found: list[Prediction | list[Prediction]] = []
-        for result in self.stream(sources, lists):
-            if isinstance(result, FerZooError):
-                raise result
-            whole = boxes is None and self.detector is None
-            found.append(result[0] if whole else result)
+        try:
+            for result in self.stream(sources, lists):
+                if isinstance(result, FerZooError):
+                    raise result
+                found.append(result[0] if whole else result)
+        except Exception as error:
+            if not one:
+                if isinstance(error, ImageError):
+                    error.predictions = found
+                error.add_note(f"at image {len(found)} of several; stream() keeps what is done")
+            raise
         return found[0] if one else found
 
     def stream(
@@ -177,15 +188,21 @@ class BasePredictor(ABC, Generic[Found]):
             or, for an image that cannot be used, the error.
 
         Raises:
-            ConfigError: If images or boxes come to their end before the other.
+            ConfigError: If images or boxes come to their end before the other, or the detector
+                returns something else than faces. What goes wrong in taking images is raised too;
+                in both cases the images before are yielded first.
         """
         read = FaceReader(
             self.preprocessing, self.detector, self.margin, self.color, self.bits, self.max_pixels
         )
         queue: list[FacesRead] = []
+        errors: list[Exception] = []
         waiting = 0
-        pairs = with_boxes(images, boxes)
-        for item in read_ahead(read, pairs, self.workers, 2 * self.batch_size):
+        pairs = until_error(with_boxes(images, boxes), errors)
+        if self.workers:
+            pairs = ((held(image), given) for image, given in pairs)
+        reading = read_ahead(read, pairs, self.workers, 2 * self.batch_size)
+        for item in until_error(reading, errors):
             queue.append(item)
             waiting += len(item.faces)
             # images without a face wait too, so that the order is kept
@@ -193,6 +210,8 @@ class BasePredictor(ABC, Generic[Found]):
                 yield from self._flush(queue)
                 queue, waiting = [], 0
         yield from self._flush(queue)
+        if errors:
+            raise errors[0]
 
     def _flush(self, queue: list[FacesRead]) -> Iterator[list[Prediction] | FerZooError]:
         faces = [face for item in queue for face in item.faces]
@@ -202,14 +221,18 @@ class BasePredictor(ABC, Generic[Found]):
             rows += mean_over_views(self._probabilities, batch, self.views).tolist()
         at = iter(rows)
         for item in queue:
-            found = [self._prediction(next(at), box, item) for box in item.boxes]
+            found = [
+                self._prediction(next(at), box, item.path, warning)
+                for box, warning in zip(item.boxes, item.warnings, strict=True)
+            ]
             yield found if item.error is None else item.error
 
-    def _prediction(self, row: list[float], box: Box | None, item: FacesRead) -> Prediction:
+    def _prediction(
+        self, row: list[float], box: Box | None, path: str | None, warning: str | None
+    ) -> Prediction:
         best = max(range(len(row)), key=row.__getitem__)
         named = dict(zip(self.label_names, row, strict=True))
-        label = self.label_names[best]
-        return Prediction(label, row[best], named, box, item.path, item.warning)
+        return Prediction(self.label_names[best], row[best], named, box, path, warning)
 
 
 def _check_whole(name: str, value: object, least: int) -> None:
