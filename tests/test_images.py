@@ -283,7 +283,7 @@ def test_large_pil_images_keep_their_size_for_boxes(tmp_path, monkeypatch, orien
 
 def test_the_bound_of_pixels_holds_for_every_source(tmp_path):
     path = saved(tmp_path, Image.fromarray(RGB), "a.png")
-    for source in (path, path.read_bytes(), Image.open(path), RGB, torch.from_numpy(GRAY)):
+    for source in (path, path.read_bytes(), Image.fromarray(RGB), RGB, torch.from_numpy(GRAY)):
         with pytest.raises(ImageError, match=r"30x20 pixels are more than 599;.*--max-pixels"):
             read_image(source, max_pixels=599)
         assert read_image(source, max_pixels=600).size == (30, 20)
@@ -320,9 +320,10 @@ def test_pil_images_that_cannot_be_read_are_refused(tmp_path):
     closed = Image.open(path)
     closed.close()
     path.write_bytes(path.read_bytes()[:500])
-    for image in (closed, Image.open(path)):
-        with pytest.raises(ImageError, match="the image"):
-            read_image(image)
+    with Image.open(path) as damaged:
+        for image in (closed, damaged):
+            with pytest.raises(ImageError, match="the image"):
+                read_image(image)
 
 
 def test_twelve_bit_files_are_refused_or_read(tmp_path):

@@ -16,6 +16,7 @@ from torch.func import functional_call
 from fer_zoo.data.lazy import Images
 from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
+from fer_zoo.inference.forks import use_one_thread_after_fork
 from fer_zoo.inference.views import view_functions
 from fer_zoo.models import Ensemble, FaceModel, create_model
 from fer_zoo.models.ensemble import log_mean_probability
@@ -69,6 +70,7 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
     Raises:
         ConfigError: If the model does not say its labels and preprocessing, or has no classifier.
     """
+    use_one_thread_after_fork()
     if isinstance(model, LoadedModel):
         return model if device is None else replace(model, device=choose_device(device))
     module, name = model, type(model).__name__

@@ -13,6 +13,7 @@ from torch import nn
 from fer_zoo.images import MAX_PIXELS
 from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
 from fer_zoo.inference.detection import Detect, FaceDetector
+from fer_zoo.inference.forks import use_one_thread_after_fork
 from fer_zoo.inference.logits import load_model
 from fer_zoo.inference.prediction import Prediction
 
@@ -113,6 +114,7 @@ class Predictor(BasePredictor[Found]):
     @torch.inference_mode()
     def _probabilities(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, H, W) -> (n, num_classes); the one place where logits become probabilities."""
+        use_one_thread_after_fork()
         x = self.preprocessing.tensor(torch.from_numpy(faces).to(self.device))
         calibrated = self.model(x).float() / self.model.temperature
         probabilities: NDArray[np.float32] = calibrated.softmax(dim=1).cpu().numpy()
