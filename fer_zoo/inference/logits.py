@@ -1,5 +1,6 @@
 """Models made ready to use, and the logits of many faces."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -78,12 +79,17 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
         first = next(module.parameters(), None)
         place = choose_device(first.device if device is None and first is not None else device)
     else:
+        if not isinstance(model, (str, os.PathLike)):
+            raise ConfigError(
+                f"the model is {model!r}; give a name of `fer-zoo list`, a folder that training "
+                "wrote, several of these as 'dacl,vgg', or a model of fer_zoo"
+            )
         place, name = choose_device(device), str(model)
         members = [part.strip() for part in name.split(",")]
-        if not any(members):
+        if not all(members):
             raise ConfigError(
-                f"{name!r} names no model: give a name of `fer-zoo list`, or a folder that "
-                "training wrote"
+                f"{name!r} names no model{' after a comma' * any(members)}: give a name of "
+                "`fer-zoo list`, or a folder that training wrote"
             )
         ensemble = len(members) > 1 and not Path(name).is_dir()
         module = Ensemble(members) if ensemble else create_model(name, pretrained=True)

@@ -54,7 +54,14 @@ print(len(works))
 def test_a_forked_process_computes(run_folder, exported, tmp_path):
     data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
     np.save(tmp_path / "photo.npy", data.astronaut())
-    command = [sys.executable, "-c", SCRIPT, run_folder, str(exported), f"{tmp_path}/photo.npy"]
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        run_folder,
+        str(exported.path),
+        f"{tmp_path}/photo.npy",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 3
