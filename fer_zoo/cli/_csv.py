@@ -164,6 +164,6 @@ def _lines(rows: list[list[str]]) -> str:
     text = io.StringIO()
     # a carriage return alone is not quoted by Python's writer, nor read by its reader
     odd = any("\r" in cell for row in rows for cell in row)
-    quoting = csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
-    csv.writer(text, lineterminator="\n", quoting=quoting).writerows(rows)
+    dialect = csv.unix_dialect if odd else csv.excel  # the former quotes everything
+    csv.writer(text, dialect, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast, overload
 
 import numpy as np
@@ -147,8 +148,10 @@ class BasePredictor(ABC, Generic[Found]):
         if sources is None:
             sources = [cast("ImageLike", images)]
         lists = cast("Sequence[Boxes] | None", [boxes] if one and boxes is not None else boxes)
-        if isinstance(lists, Sized) and isinstance(sources, Sized) and len(lists) != len(sources):
-            raise ConfigError(f"{len(lists)} lists of boxes for {len(sources)} images")
+        with contextlib.suppress(TypeError):  # what has no length is counted as it comes
+            given, wanted = len(lists), len(sources)  # type: ignore[arg-type]
+            if given != wanted:
+                raise ConfigError(f"{given} lists of boxes for {wanted} images")
         whole = boxes is None and self.detector is None
         found: list[Prediction | list[Prediction]] = []
         try:

@@ -83,9 +83,7 @@ class FaceReader:
             )
             boxes: list[Box | None] = [None]
             if given is not None:
-                if not isinstance(given, Iterable):
-                    raise ImageError(f"{given!r} is no list of boxes; give one for each image")
-                boxes = [check_box(box, picture.size) for box in given]
+                boxes = [check_box(box, picture.size) for box in _listed(given)]
             elif self.detector is not None:
                 boxes = [*self._found(self.detector, picture)]
             faces = [self._face(picture, box) for box in boxes]
@@ -104,9 +102,11 @@ class FaceReader:
         Raises:
             ConfigError: If it returns something else than faces.
         """
-        faces = detector(picture.image)
-        if not isinstance(faces, Iterable):
-            raise ConfigError(_no_faces(faces))
+        found = detector(picture.image)
+        try:
+            faces = iter(found)
+        except TypeError as error:
+            raise ConfigError(_no_faces(found)) from error
         for face in faces:
             if not hasattr(face, "box"):
                 raise ConfigError(_no_faces(face))
@@ -118,6 +118,13 @@ class FaceReader:
         across, down = picture.scale
         inside = scaled_box(box, (1 / across, 1 / down))
         return self.preprocessing.resize(crop_face(picture.image, inside, self.margin))
+
+
+def _listed(boxes: Boxes) -> Iterator[Sequence[float]]:
+    try:
+        return iter(boxes)
+    except TypeError as error:
+        raise ImageError(f"{boxes!r} is no list of boxes; give one for each image") from error
 
 
 def _no_faces(found: object) -> str:
@@ -164,6 +171,10 @@ def with_boxes(
         yield from ((image, None) for image in images)
         return
     end = object()
+    try:
+        boxes = iter(boxes)
+    except TypeError as error:
+        raise ConfigError(f"boxes is {boxes!r}; give a list of boxes for each image") from error
     for image, given in zip_longest(images, boxes, fillvalue=end):
         if image is end or given is end:
             raise ConfigError("give a list of boxes for each image, and an image for each list")

@@ -232,7 +232,7 @@ def test_each_kind_of_doubt_is_mentioned_once(run_folder, tmp_path, capsys):
     assert main(["predict", "--model", run_folder, str(tmp_path)]) == 0
     whole, blank = capsys.readouterr().err.splitlines()
     assert "blank-0.png: the face has one gray value" in blank and "and 1 more" in blank
-    assert "not square (640x480)" in whole and "and 2 more" in whole
+    assert "large (640x480)" in whole and "and 2 more" in whole
     assert main(["predict", "--model", run_folder, str(tmp_path), "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert all(("blank" in row["warning"]) == ("blank" in row["path"]) for row in rows)

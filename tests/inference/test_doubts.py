@@ -31,7 +31,7 @@ def predictor(model):
 
 def test_a_picture_that_may_be_no_cropped_face_is_doubted(predictor, model):
     assert predictor(FACE).warning is None
-    for size in [(640, 480), (512, 512), (600, 800), (1000, 1000), (48, 200), (240, 320)]:
+    for size in [(640, 480), (512, 512), (600, 800), (1000, 1000), (48, 200), (256, 341)]:
         picture = Image.fromarray(FACE).resize(size)
         warning = predictor(picture).warning
         assert "--detect" in warning and f"{size[0]}x{size[1]}" in warning
@@ -44,7 +44,7 @@ def test_a_picture_that_may_be_no_cropped_face_is_doubted(predictor, model):
 def test_square_pictures_and_boxes_of_faces_are_not_doubted(width, ratio):
     assert doubt_shape((width, width)) is None
     height = round(width * ratio)
-    assume(3 * height != 4 * width)
+    assume(abs(3 * height - 4 * width) > 2)
     assert doubt_shape((width, height)) is None
 
 
@@ -57,7 +57,7 @@ def test_large_pictures_are_doubted(side, ratio):
 def test_photographs_are_doubted(unit, shape, upright):
     width, height = (unit * side for side in shape)
     size = (height, width) if upright else (width, height)
-    assume(not (upright and shape == (4, 3) and width < 160))  # boxes of detectors have this shape
+    assume(not (upright and shape == (4, 3) and width < 200))  # boxes of detectors have this shape
     assert doubt_shape(size)
 
 
