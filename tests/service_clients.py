@@ -5,6 +5,7 @@ import io
 import threading
 import time
 from contextlib import contextmanager, nullcontext
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
@@ -86,14 +87,41 @@ def listening(app):
     config = settings_of(app, 5)
     config.port = 0
     server = Server(config)
-    thread = threading.Thread(target=server.run)
+    with _running(server.run, [server]) as port:
+        yield port
+
+
+@contextmanager
+def commanded(argv):
+    """Runs ``fer-zoo serve`` with further arguments in a thread, and gives the port."""
+    import uvicorn
+
+    from fer_zoo.cli import main
+
+    started = []
+
+    class Server(uvicorn.Server):
+        def __init__(self, config):
+            super().__init__(config)
+            started.append(self)
+
+    with (
+        patch.object(uvicorn, "Server", Server),
+        _running(lambda: main(["serve", *argv, "--port", "0"]), started) as port,
+    ):
+        yield port
+
+
+@contextmanager
+def _running(run, servers):
+    thread = threading.Thread(target=run)
     thread.start()
     try:
-        until = time.monotonic() + 20
-        while not server.started and time.monotonic() < until:
+        until = time.monotonic() + 60
+        while not (servers and servers[0].started) and time.monotonic() < until:
             time.sleep(0.01)
-        yield server.servers[0].sockets[0].getsockname()[1]
+        yield servers[0].servers[0].sockets[0].getsockname()[1]
     finally:
-        server.should_exit = True
+        servers[0].should_exit = True
         thread.join(20)
     assert not thread.is_alive()

@@ -30,7 +30,11 @@ def request(picture):
 
 def connect(port, data):
     connection = socket.create_connection(("127.0.0.1", port), timeout=20)
-    connection.sendall(data)
+    try:
+        connection.sendall(data)
+    except OSError:
+        connection.close()
+        raise
     return connection
 
 
@@ -145,11 +149,10 @@ def test_connections_that_say_nothing_stop_nobody(port):
 def test_odd_requests(port, data, status):
     found = b""
     try:
-        connection = connect(port, data)
-        found = connection.recv(1000)
-        if b"100 Continue" in found:
+        with connect(port, data) as connection:
             found = connection.recv(1000)
-        connection.close()
+            if b"100 Continue" in found:
+                found = connection.recv(1000)
     except ConnectionError:
         pass  # it was refused before all was sent
     assert found in (b"",) or int(found.split()[1]) == status
