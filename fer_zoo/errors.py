@@ -42,6 +42,10 @@ class ImageError(FerZooError, ValueError):
     predictions: Sequence[Any] = ()
 
 
+class ImageTooLargeError(ImageError):
+    """An image of more pixels than are read; the message names the size and the bound."""
+
+
 class ConfigError(FerZooError, ValueError):
     """A setting that does not exist, has the wrong type, or contradicts another."""
 

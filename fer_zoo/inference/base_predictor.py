@@ -185,9 +185,7 @@ class BasePredictor(ABC, Generic[Found]):
                 returns something else than faces. What goes wrong in taking images is raised too;
                 in both cases the images before are yielded first.
         """
-        read = FaceReader(
-            self.preprocessing, self.detector, self.margin, self.color, self.bits, self.max_pixels
-        )
+        read = self.reader(self.detector)
         queue: list[FacesRead] = []
         errors: list[Exception] = []
         waiting = 0
@@ -200,25 +198,45 @@ class BasePredictor(ABC, Generic[Found]):
             waiting += len(item.faces)
             # images without a face wait too, so that the order is kept
             if waiting >= self.batch_size or len(queue) >= 4 * self.batch_size:
-                yield from self._flush(queue)
+                yield from self.predict_read(queue)
                 queue, waiting = [], 0
-        yield from self._flush(queue)
+        yield from self.predict_read(queue)
         if errors:
             raise errors[0]
 
-    def _flush(self, queue: list[FacesRead]) -> Iterator[list[Prediction] | FerZooError]:
-        faces = [face for item in queue for face in item.faces]
+    def reader(self, detector: FaceDetector | None) -> FaceReader:
+        """Returns what reads images for :meth:`predict_read`, one at a time, from any thread.
+
+        Args:
+            detector: What finds faces; None takes images whole.
+        """
+        return FaceReader(
+            self.preprocessing, detector, self.margin, self.color, self.bits, self.max_pixels
+        )
+
+    def predict_read(self, read: Sequence[FacesRead]) -> list[list[Prediction] | FerZooError]:
+        """Predicts the faces of images that a :meth:`reader` has read, all in the same batches.
+
+        Args:
+            read: What was read of each image.
+
+        Returns:
+            For each image its predictions, one per face; or the error, where it had one.
+        """
+        faces = [face for item in read for face in item.faces]
         rows: list[list[float]] = []
         for start in range(0, len(faces), self.batch_size):
             batch = np.stack(faces[start : start + self.batch_size])
             rows += mean_over_views(self._probabilities, batch, self.views).tolist()
         at = iter(rows)
-        for item in queue:
+        results: list[list[Prediction] | FerZooError] = []
+        for item in read:
             found = [
                 self._prediction(next(at), box, item.path, warning)
                 for box, warning in zip(item.boxes, item.warnings, strict=True)
             ]
-            yield found if item.error is None else item.error
+            results.append(found if item.error is None else item.error)
+        return results
 
     def _prediction(
         self, row: list[float], box: Box | None, path: str | None, warning: str | None
