@@ -12,8 +12,8 @@ from layouts import write_faces, write_text
 from PIL import Image
 
 from fer_zoo.data import open_data, open_faces
-from fer_zoo.data.face_table import read_rows
 from fer_zoo.data.filesystem import LocalFolder
+from fer_zoo.data.tables.table_rows import read_table
 from fer_zoo.errors import DataError
 
 NAMES = ["a,b.png", "deep/c d.png", "e.png", "f.png"]
@@ -124,7 +124,7 @@ def test_a_folder_of_flat_images_with_a_table_is_read_by_it(tmp_path):
 def test_garbage_is_told(images, data):
     (images / "garbage.jsonl").write_bytes(data)
     try:
-        rows = read_rows(LocalFolder(images), "garbage.jsonl")
+        rows = read_table(LocalFolder(images), "garbage.jsonl").rows
     except DataError:
         return
     assert all(isinstance(row, dict) for row in rows)
