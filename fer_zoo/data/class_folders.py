@@ -10,7 +10,7 @@ from fer_zoo.data.filesystem import FileSystem, Survey
 from fer_zoo.data.image_files import ImageFile
 from fer_zoo.data.left_out import describe_survey
 from fer_zoo.data.listing import Listing
-from fer_zoo.data.splits import is_container, split_of_folder, words_of
+from fer_zoo.data.splits import CONTAINER_WORDS, is_container, split_of_folder, words_of
 from fer_zoo.errors import DataError, DataNotFoundError
 
 #: What masks and the like lie in, beside the images that they belong to.
@@ -126,7 +126,7 @@ def _without_masks(images: Sequence[ImageFile]) -> tuple[Sequence[ImageFile], li
 
 def _is_beside(folder: str) -> bool:
     words = words_of(folder)
-    return any(word in _BESIDE for word in words) and (len(words) == 1 or is_container(folder))
+    return not _BESIDE.isdisjoint(words) and {*words} <= _BESIDE | CONTAINER_WORDS
 
 
 def _refuse_folds(kept: Sequence[_Parts], above: int, where: str) -> None:

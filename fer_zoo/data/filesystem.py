@@ -217,8 +217,12 @@ def _survey_of(names: Sequence[str]) -> Survey:
     return Survey(
         files=sorted(name for name in shown if not name.endswith("/")),
         folders=sorted(parents),
-        hidden=sorted(name for name in names if _is_hidden(name)),
+        hidden=sorted({_outermost_hidden(name) for name in names if _is_hidden(name)}),
     )
+
+
+def _outermost_hidden(name: str) -> str:
+    return next(above for above in accumulate(name.split("/"), "{}/{}".format) if _is_hidden(above))
 
 
 def _name_of(info: zipfile.ZipInfo) -> str:

@@ -122,12 +122,14 @@ def _groups(columns: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[str
         if match:
             groups.setdefault(match[1], {}).setdefault(match[2], column)
     points = []
-    for words in groups.values():
+    for prefix, words in groups.items():
         numbers = {int(word[1:]) for word in words if word[1:].isdecimal()}
         if numbers and numbers - {0, 1} and numbers - {1, 2}:  # of landmarks
             numbered = [word for word in words if word[1:].isdecimal()]
             points += [words.pop(word) for word in numbered]
-        if not {*"ltrb"} <= words.keys():  # single letters may be anything
+        if not {*"ltrb"} <= words.keys() and not re.search(
+            _BOX, prefix
+        ):  # single letters may be anything
             for letter in "ltrb":
                 words.pop(letter, None)
     return groups, points
@@ -135,7 +137,7 @@ def _groups(columns: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[str
 
 def _looks_like_a_box(prefix: str, words: Mapping[str, str]) -> bool:
     sides = [word for word in words if _ROLES.get(word) not in ("width", "height")]
-    return len(sides) > 1 or bool(sides and re.search(_BOX, prefix))
+    return len(sides) > 1 or bool(sides and (len(words) > 2 or re.search(_BOX, prefix)))
 
 
 def _complete(words: Mapping[str, str]) -> BoxColumns | None:
