@@ -127,9 +127,7 @@ def _groups(columns: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[str
         if numbers and numbers - {0, 1} and numbers - {1, 2}:  # of landmarks
             numbered = [word for word in words if word[1:].isdecimal()]
             points += [words.pop(word) for word in numbered]
-        if not {*"ltrb"} <= words.keys() and not re.search(
-            _BOX, prefix
-        ):  # single letters may be anything
+        if not prefix and not {*"ltrb"} <= words.keys():  # single letters may be anything
             for letter in "ltrb":
                 words.pop(letter, None)
     return groups, points
