@@ -48,7 +48,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="fer-zoo",
         description="Facial-expression recognition on small grayscale faces: pretrained models, "
-        "training on FER-2013, evaluation, prediction.",
+        "training on FER-2013 or your own faces and classes, evaluation, prediction.",
         epilog="Try: fer-zoo predict photo.jpg --detect. `fer-zoo COMMAND --help` explains a "
         "command. Apparent expression is not felt emotion.",
     )
