@@ -33,6 +33,10 @@ class ImageError(FerZooError, ValueError):
     """An input to predict that is no usable image; the message names the file."""
 
 
+class VideoError(FerZooError, ValueError):
+    """A video that cannot be read, or a camera that is not there; the message names it."""
+
+
 class ConfigError(FerZooError, ValueError):
     """A setting that does not exist, has the wrong type, or contradicts another."""
 

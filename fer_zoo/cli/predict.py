@@ -221,20 +221,21 @@ def _printer(
     files: ExitStack,
 ) -> tuple[Show, set[str]]:
     """Returns what prints predictions, and the paths that are done already."""
-    from fer_zoo.cli._csv import CsvWriter, open_csv
+    from fer_zoo.cli._csv import Columns, CsvWriter, open_csv
     from fer_zoo.cli._drawings import saving
     from fer_zoo.images import read_picture
 
     show: Show
     done: set[str] = set()
+    columns = Columns(predictor.label_names)
     if args.json:
         show = _show_json
     elif args.csv == "-":
-        writer = CsvWriter(sys.stdout, predictor.label_names)
+        writer = CsvWriter(sys.stdout, columns)
         writer.write_header()
         show = writer.show
     elif args.csv:
-        writer, done = open_csv(Path(args.csv), predictor.label_names, args.resume)
+        writer = open_csv(Path(args.csv), columns, args.resume, lambda rows: done.add(rows[0][0]))
         files.callback(writer.close)
         show = writer.show
     else:

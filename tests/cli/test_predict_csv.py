@@ -4,7 +4,7 @@ import io
 import pytest
 
 from fer_zoo.cli import main
-from fer_zoo.cli._csv import open_csv
+from fer_zoo.cli._csv import Columns, open_csv
 from fer_zoo.errors import OutputError
 from fer_zoo.inference.predictor import Prediction, Predictor
 from fer_zoo.labels import FER2013_LABELS
@@ -51,16 +51,16 @@ def test_what_is_done_is_not_predicted_again(album, run_folder, tmp_path, monkey
 
 
 def test_a_photograph_that_may_lack_faces_is_done_again(tmp_path):
-    table, names = tmp_path / "faces.csv", ("a", "b")
+    table, columns, done = tmp_path / "faces.csv", Columns(("a", "b")), []
     one, two = (Prediction("a", 0.9, {"a": 0.9, "b": 0.1}, (n, 2, 3, 4)) for n in (1, 2))
-    opened, done = open_csv(table, names, False)
-    assert done == set()
+    opened = open_csv(table, columns, False, done.append)
+    assert done == []
     for path, faces in (("x\n,1", [one, two]), ("none", []), ("y", [one, two])):
         opened.show(path, faces)
     opened.close()
     whole = table.read_text()
-    opened, done = open_csv(table, names, True)
-    assert done == {"x\n,1", "none"}
+    opened = open_csv(table, columns, True, done.append)
+    assert [rows[0][0] for rows in done] == ["x\n,1", "none"] and len(done[0]) == 2
     opened.show("y", [one, two])
     opened.close()
     assert table.read_text() == whole
@@ -71,5 +71,5 @@ def test_a_file_of_other_columns_is_not_continued(tmp_path, content):
     table = tmp_path / "faces.csv"
     table.write_text(content)
     with pytest.raises(OutputError, match="not those of these labels"):
-        open_csv(table, FER2013_LABELS, True)
+        open_csv(table, Columns(FER2013_LABELS), True, print)
     assert table.read_text() == content
