@@ -56,7 +56,7 @@ def write_video(
         video.pix_fmt = "yuv420p"
         video.codec_context.time_base = Fraction(1, 1000)
         if pixel_aspect:
-            video.codec_context.sample_aspect_ratio = pixel_aspect
+            video.codec_context.sample_aspect_ratio = Fraction(pixel_aspect)
         if rotation or mirrored:
             video.set_display_rotation(rotation, hflip=mirrored)
         track = _sound(file, sound, times[-1] / 1000) if sound else ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,16 +89,14 @@ class VideoWriter:
         self._files.callback(self._out.close)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: Any) -> None:
+    def __exit__(self, *raised: Any) -> None:
         try:
-            if kind is None and self._video is not None:
-                self._mux(self._video.encode())
-                for packet in self._sound.until(None) if self._sound else ():
-                    self._mux([packet])
-        except BaseException as late:
-            if not self._files.__exit__(type(late), late, late.__traceback__):
-                raise
-        self._files.__exit__(kind, error, trace)
+            if raised[0] is None:
+                self._finish()
+        except BaseException:
+            self._files.__exit__(*sys.exc_info())
+            raise
+        self._files.__exit__(*raised)
 
     def write(self, image: Pixels, pts: int) -> None:
         """Adds an image.
@@ -114,9 +113,9 @@ class VideoWriter:
         even = image[: self._video.height, : self._video.width]
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
         frame.pts, frame.time_base = pts, self.time_base
-        self._mux(self._video.encode(frame))
-        for packet in self._sound.until(pts * self.time_base) if self._sound else ():
-            self._mux([packet])
+        with self._said():
+            self._out.mux(self._video.encode(frame))
+            self._copy_sound(pts * self.time_base)
 
     def _begin(self, image: Pixels) -> VideoStream:
         names = _FORMATS[self.path.suffix.lower()][1]
@@ -134,11 +133,26 @@ class VideoWriter:
                 self._files.callback(self._sound.close)
         return video
 
-    def _mux(self, packets: list[Packet]) -> None:
+    def _finish(self) -> None:
+        if self._video is None:
+            raise OutputError(f"{self.path} is not written: there was not one image")
+        with self._said():
+            self._out.mux(self._video.encode())
+            self._copy_sound(None)
+            self._out.close()
+
+    def _copy_sound(self, seconds: Fraction | None) -> None:
+        for packet in self._sound.until(seconds) if self._sound else ():
+            self._out.mux(packet)
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
         try:
-            self._out.mux(packets)
+            yield
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error}; make room") from error
+        except self._av.FFmpegError as error:
+            raise OutputError(f"cannot write {self.path}: {error}; try .mkv") from error
 
 
 class _Sound:
