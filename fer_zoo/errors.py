@@ -37,6 +37,10 @@ class VideoError(FerZooError, ValueError):
     """A video that cannot be read, or a camera that is not there; the message names it."""
 
 
+class ImageTooLargeError(ImageError):
+    """An image of more pixels than are read; the message names the size and the bound."""
+
+
 class ConfigError(FerZooError, ValueError):
     """A setting that does not exist, has the wrong type, or contradicts another."""
 

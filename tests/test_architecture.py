@@ -22,7 +22,7 @@ LEVELS = (
     ("models", "data"),
     ("hub", "inference"),
     ("runtime",),
-    ("evaluation", "exporting", "model_info", "video"),
+    ("evaluation", "exporting", "model_info", "service", "video"),
     ("audit", "training"),
     ("benchmark",),
     ("_timm_hook",),

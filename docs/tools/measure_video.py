@@ -5,7 +5,8 @@ photograph, one face or five, 640 and 1280 pixels wide. Each way only finds and 
 nothing is drawn or written. They take turns, so that other load hits all of them alike; the median
 counts. The package fer needs an environment of its own:
 
-    python -m venv fer && fer/bin/pip install ai-edge-litert 'opencv-python-headless<5' requests pillow
+    python -m venv fer
+    fer/bin/pip install ai-edge-litert 'opencv-python-headless<5' requests pillow
     fer/bin/pip install --no-deps fer==25.10.3
     python docs/tools/measure_video.py --fer fer/bin/python --out docs/results/video.json
 
@@ -17,6 +18,7 @@ facenet-pytorch, which pins an old torch.
 import argparse
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -175,6 +177,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
     results: list[dict[str, Any]] = []
+    loads = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         known = dict(ways(args.model, folder, args.fer, args.threads))
@@ -186,6 +189,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 for _ in range(args.rounds):
                     for name, measure in known.items():
                         found[name].append(measure(path))
+                loads.append(os.getloadavg()[0])
                 for name, runs in found.items():
                     speed = statistics.median(speed for speed, _ in runs)
                     results.append(
@@ -195,7 +199,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                     print(f"{width} px, {faces} faces: {name}: {speed:.1f} frames/s, "
                           f"{runs[0][1]:.2f} faces a frame", file=sys.stderr)  # fmt: skip
     record = {"model": args.model, "threads": args.threads, "frames": args.frames,
-              "rounds": args.rounds, "results": results, "provenance": stamp()}  # fmt: skip
+              "rounds": args.rounds, "load": max(loads), "results": results,
+              "provenance": stamp()}  # fmt: skip
     text = json.dumps(record, indent=1) + "\n"
     if args.out:
         args.out.write_text(text)

@@ -25,6 +25,7 @@ COMMANDS = {
     "export": "write a model as a file for ONNX Runtime or torch.export",
     "bench": "measure training and inference speed on this machine",
     "audit": "look for duplicates, blank faces and wrong labels in a data set",
+    "serve": "answer over HTTP: pictures in, faces and expressions out",
 }
 
 

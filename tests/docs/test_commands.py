@@ -10,13 +10,17 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
+from service_clients import commanded
 from synthetic_files import write_csv, write_votes
+from videos import write_video
 
 import fer_zoo
 from fer_zoo.cli import build_parser, main
@@ -40,6 +44,7 @@ SHORTER = {
     "python examples/report_rows.py": "--rows 14 --epochs 1 --batch-size 14",
     "python examples/imagenet_start.py": "--epochs 1 --batch-size 14 --img-size 32",
     "python examples/train_zoo.py": "--only vgg_nano --epochs 1 --batch-size 14",
+    "python examples/service/load_test.py": "--clients 1 4 --requests 20 --hostile 8",
 }
 #: Beginnings of commands that do not run, and why.
 SKIPPED = {
@@ -51,6 +56,8 @@ SKIPPED = {
     "mypy": ".ci/run does it",
     "python docs/tools/generate.py": "test_docs.py does it",
     "python docs/tools/publish.py": "it writes into the package",
+    "python docs/tools/measure_video.py": "test_measure_video.py does it, for shorter",
+    "fer-zoo video 0": "it needs a camera; tests/cli/test_video_command.py has one",
     "python tests/faults/": "test_faults.py does it, for shorter",
     "sudo ": "it needs root",
     "python -m pytest": "it needs a GPU",
@@ -58,6 +65,8 @@ SKIPPED = {
     "fer-zoo train toy": "test_contributing.py does it",
     "torchrun": "tests/training does it",
 }
+#: Commands that the fixture ``services`` runs.
+SERVICE = re.compile("fer-zoo serve|curl ")
 #: Words of Python blocks, and what stands in their place.
 REPLACED = {"epochs=60": "epochs=1, batch_size=14, img_sizes=[[0, 32]], batch_norm_faces=7"}
 #: Words of Python blocks that do not run, and why.
@@ -126,6 +135,8 @@ def prepared(tmp_path_factory, synthetic_faces):
                                for label in ("bored", "amused") for i in range(2))]:  # fmt: skip
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(few.pixels[0]).save(root / path)
+    pytest.importorskip("av")
+    write_video(root / "party.mp4", [portrait[:360]] * 12)
     for i, (face, label) in enumerate(zip(few.pixels, ["bored", "tired"] * 20, strict=False)):
         (root / "own" / label).mkdir(parents=True, exist_ok=True)
         Image.fromarray(face).save(root / "own" / label / f"{i // 2}.png")
@@ -158,6 +169,24 @@ def check_settings(args):
     load_config(recipe, **settings | ({"model": args.model} if args.model else {}))
 
 
+@pytest.fixture
+def services():
+    """Runs commands of the service: ``fer-zoo serve`` on a free port, and ``curl`` there."""
+    ports = []
+
+    def run(command):
+        if command[0] == "curl":
+            if shutil.which("curl") is None:
+                pytest.skip("no curl")
+            words = [word.replace(":8000", f":{ports[-1]}") for word in command]
+            subprocess.run([*words, "--fail", "--silent", "--show-error"], check=True, timeout=60)
+        else:
+            ports.append(running.enter_context(commanded(command[2:])))
+
+    with ExitStack() as running:
+        yield run
+
+
 def run(command):
     """Runs a command in this process."""
     added = beginning(SHORTER, command)
@@ -173,12 +202,12 @@ def run(command):
 
 
 @pytest.mark.parametrize("text", cases("console"))
-def test_commands_run(text, reader, capsys):
+def test_commands_run(text, reader, services, capsys):
     found = commands(text)
     wanted = [command for command in found if not beginning(SKIPPED, command)]
     for command in wanted:
         make_runs(" ".join(command))
-        run(command)
+        (services if SERVICE.match(" ".join(command)) else run)(command)
     if not wanted:
         pytest.skip("; ".join(sorted({SKIPPED[beginning(SKIPPED, c)] for c in found})))
 
@@ -212,5 +241,5 @@ def test_the_exceptions_are_few_and_used():
     unused |= {words for words in (*REPLACED, *SKIPPED_PYTHON) if words not in text}
     assert not unused
     ours = [key for key in SKIPPED if key.startswith(("fer-zoo", "python examples"))]
-    assert ours == ["fer-zoo train toy"]
+    assert ours == ["fer-zoo video 0", "fer-zoo train toy"]
     assert ["fer-zoo", "bench"] in ALL
