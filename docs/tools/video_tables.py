@@ -18,7 +18,8 @@ def video_text(path: Path) -> str:
     lines = [
         f"Frames per second with `{record['model']}` ({hardware}), threads of a pass:",
         f"{record['threads']}, median of {record['rounds']} turns of {n} frames; largest load of",
-        f"the machine meanwhile: {record['load']:.1f}. In brackets: faces found in a frame, if others.",
+        f"the machine meanwhile: {record['load']:.1f}. In brackets: faces found in a frame, where",
+        "that is another number.",
         "",
         f"| | {' | '.join(names)} |",
         f"|---|{'--:|' * len(names)}",
