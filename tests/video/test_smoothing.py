@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_zoo.errors import ConfigError
@@ -17,6 +17,7 @@ steps = st.lists(st.floats(0.001, 0.5), min_size=1, max_size=20)
 seconds = st.floats(0.05, 3)
 
 
+@settings(deadline=None)
 @given(seconds, shares, steps)
 def test_what_is_constant_stays(constant, values, times):
     smooth = ExponentialSmoothing(constant)
@@ -24,6 +25,7 @@ def test_what_is_constant_stays(constant, values, times):
         assert smooth(1, time, values) == pytest.approx(values, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(seconds, shares, shares, steps, steps)
 def test_a_change_takes_as_long_at_any_frame_rate(constant, before, after, some, others):
     found = []
@@ -38,6 +40,7 @@ def test_a_change_takes_as_long_at_any_frame_rate(constant, before, after, some,
     assert found[0] == pytest.approx(left * before + (1 - left) * after, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(seconds, st.lists(shares, min_size=1, max_size=10), steps)
 def test_averages_of_probabilities_are_probabilities(constant, rows, times):
     smooth = ExponentialSmoothing(constant)

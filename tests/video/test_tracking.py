@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_zoo.errors import ConfigError
@@ -27,6 +27,7 @@ scenes = st.integers(1, 5).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(scenes, st.lists(st.floats(0.02, 0.15), min_size=2, max_size=8))
 def test_a_moving_face_keeps_its_number_in_any_order(scene, steps):
     starts, speeds, side, order = scene
@@ -42,6 +43,7 @@ def test_a_moving_face_keeps_its_number_in_any_order(scene, steps):
     assert sorted(first) == list(range(1, len(starts) + 1))
 
 
+@settings(deadline=None)
 @given(scenes, st.data())
 def test_a_face_that_is_missed_for_a_while_is_known_again(scene, data):
     starts, speeds, side, _ = scene
@@ -85,6 +87,7 @@ def test_boxes_that_are_known_are_taken_over():
     assert tracker.update(0.3, [(60, 0, 110, 50), (300, 0, 350, 50)]) == [7, 8]
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1))
 def test_boxes_between_two_detections_lie_on_a_line(share):
     first, last = {1: (0.0, 0.0, 10.0, 10.0), 2: (5.0, 5.0, 9.0, 9.0)}, {1: (10.0, 4.0, 24.0, 18.0)}
