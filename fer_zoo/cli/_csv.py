@@ -3,21 +3,25 @@
 import contextlib
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from fer_zoo.atomic import make_folder, write_atomically
 from fer_zoo.errors import OutputError
 
 if TYPE_CHECKING:
     from fer_zoo.inference import Prediction
+    from fer_zoo.inference.base_predictor import BasePredictor
 
 _BOX = ("x0", "y0", "x1", "y1")
+#: The last columns: doubts, and what made the row.
+_LAST = ("warning", "settings")
 #: Names of files need not be valid text.
 _open = partial(open, encoding="utf-8", errors="surrogateescape", newline="\n")
 
@@ -28,29 +32,35 @@ class Columns:
 
     Args:
         label_names: The labels; each has a column.
+        settings: Model and options that make the predictions, as text.
         image: The columns that say which image it is; the first tells images apart.
         face: Further ones that say which face it is; attributes of a prediction.
     """
 
     label_names: tuple[str, ...]
+    settings: str
     image: tuple[str, ...] = ("path",)
     face: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """The names of all columns."""
-        return [*self.image, *self.face, "label", "probability", *_BOX, *self.label_names]
+        said = [*self.image, *self.face, "label", "probability"]
+        return [*said, *_BOX, *self.label_names, *_LAST]
 
     def rows(self, image: Sequence[str], faces: "Sequence[Prediction]") -> list[list[str]]:
         """Returns the rows of an image: one per face, or one without values."""
-        empty = [""] * (len(self.names) - len(image))
-        return [[*image, *self._values(face)] for face in faces] or [[*image, *empty]]
+        empty = [""] * (len(self.names) - len(image) - 1)
+        return [[*image, *self._values(face)] for face in faces] or [
+            [*image, *empty, self.settings]
+        ]
 
     def _values(self, face: "Prediction") -> list[str]:
         said = [str(getattr(face, name)) for name in self.face]
         box = [f"{v:.1f}" for v in face.box] if face.box else [""] * 4
         shares = [f"{face.probabilities[name]:.6f}" for name in self.label_names]
-        return [*said, face.label, f"{face.probability:.6f}", *box, *shares]
+        last = [face.warning or "", self.settings]
+        return [*said, face.label, f"{face.probability:.6f}", *box, *shares, *last]
 
 
 class CsvWriter:
@@ -97,6 +107,23 @@ class CsvWriter:
             ) from error
 
 
+def settings_of(model: str, predictor: "BasePredictor[Any]") -> str:
+    """Returns what predictions depend on: model, weights and options.
+
+    Args:
+        model: As it was asked for.
+        predictor: What predicts.
+    """
+    names = ",".join(Path(part.strip()).name for part in model.split(","))
+    weights = "+".join(found[:12] for found in re.findall(r"\w{64}", str(predictor.weights_sha256)))
+    made = [names, weights, f"views={predictor.views}", f"bits={predictor.bits}"]
+    if predictor.detector is not None:
+        made += [type(predictor.detector).__name__, f"margin={predictor.margin}"]
+        options = {"min_face", "score", "max_side"} & vars(predictor.detector).keys()
+        made += [f"{key}={getattr(predictor.detector, key)}" for key in sorted(options)]
+    return " ".join(made)
+
+
 def open_csv(
     path: Path, columns: Columns, resume: bool, done: Callable[[list[list[str]]], object]
 ) -> CsvWriter:
@@ -113,8 +140,8 @@ def open_csv(
         What writes to it.
 
     Raises:
-        OutputError: If the file exists without ``resume``, has other columns, or cannot be
-            written.
+        OutputError: If the file exists without ``resume``, has other columns or predictions made
+            with other settings, or cannot be written.
     """
     make_folder(path.parent)
     if path.exists() and not resume:
@@ -122,7 +149,7 @@ def open_csv(
     try:
         with _open(path, "a+") as old:
             old.seek(0)
-            write_atomically(path, lambda new: _copy(old, new, columns.names, done))
+            write_atomically(path, lambda new: _copy(old, new, columns, done))
         return CsvWriter(_open(path, "a"), columns)
     except (ValueError, csv.Error) as error:
         raise OutputError(f"cannot continue {path}: {error}; choose another file") from error
@@ -133,9 +160,10 @@ def open_csv(
 
 
 def _copy(
-    old: TextIO, path: Path, names: list[str], done: Callable[[list[list[str]]], object]
+    old: TextIO, path: Path, columns: Columns, done: Callable[[list[list[str]]], object]
 ) -> None:
     """Copies the images whose rows are complete."""
+    names = columns.names
     if not _lines([names]).startswith(old.readline()):  # it may be cut off
         raise ValueError("its columns are not those of these labels")
     lines = (line for line in old if line.endswith("\n"))
@@ -148,6 +176,11 @@ def _copy(
                 new.write(_lines(last))
                 done(last)
             last = list(found)
+            if others := {row[-1] for row in last} - {columns.settings}:
+                raise ValueError(
+                    f"it was made with {others.pop()!r}, not with {columns.settings!r}: give the "
+                    "same model and options"
+                )
         if last and not last[0][names.index("x0")]:
             new.write(_lines(last))
             done(last)
@@ -155,5 +188,8 @@ def _copy(
 
 def _lines(rows: list[list[str]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    # a carriage return alone is not quoted by Python's writer, nor read by its reader
+    odd = any("\r" in cell for row in rows for cell in row)
+    dialect = csv.unix_dialect if odd else csv.excel  # the former quotes everything
+    csv.writer(text, dialect, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_zoo.cli._csv import Columns, open_csv
+from fer_zoo.cli._csv import Columns, open_csv, settings_of
 from fer_zoo.errors import OutputError
 from fer_zoo.video.frames import FrameReader, TrackedFace, VideoFrame
+from fer_zoo.video.predictor import VideoPredictor
 
 #: Takes each frame with its faces; returns False to end the video there.
 Output = Callable[[VideoFrame], object]
@@ -20,13 +21,13 @@ _ROUNDED = 1e-5
 
 
 def open_outputs(
-    args: argparse.Namespace, label_names: tuple[str, ...], reader: FrameReader, files: ExitStack
+    args: argparse.Namespace, predictor: VideoPredictor, reader: FrameReader, files: ExitStack
 ) -> tuple[list[Output], dict[int, list[TrackedFace]]]:
     """Opens what the arguments ask for.
 
     Args:
-        args: ``csv``, ``resume``, ``plot``, ``save`` and ``show``.
-        label_names: Names of the classes.
+        args: ``model``, ``csv``, ``resume``, ``plot``, ``save`` and ``show``.
+        predictor: What predicts the frames.
         reader: The video.
         files: Closes them; after an error the video and the plot are not written.
 
@@ -36,28 +37,38 @@ def open_outputs(
     outputs: list[Output] = []
     recorded: dict[int, list[TrackedFace]] = {}
     if args.csv is not None:
-        output, recorded = _table(args.csv, args.resume, label_names, reader, files)
+        columns = Columns(
+            predictor.label_names,
+            settings_of(args.model, predictor.predictor) + _settings(predictor),
+            image=("frame", "time"),
+            face=("track",),
+        )
+        output, recorded = _table(args.csv, args.resume, columns, reader, files)
         outputs.append(output)
     if args.plot is not None:
         title = f"{Path(reader.source).name}, {args.model}"
-        outputs.append(files.enter_context(_plot(args.plot, label_names, title)))
+        outputs.append(files.enter_context(_plot(args.plot, predictor.label_names, title)))
     if args.save is not None or args.show:
         outputs.append(_drawn(args.save, args.show, reader, files))
     return outputs, recorded
 
 
+def _settings(predictor: VideoPredictor) -> str:
+    names = ("detect_every", "skip_frames", "smooth")
+    return "".join(f" {name}={getattr(predictor, name)}" for name in names)
+
+
 def _table(
-    path: Path, resume: bool, label_names: tuple[str, ...], reader: FrameReader, files: ExitStack
+    path: Path, resume: bool, columns: Columns, reader: FrameReader, files: ExitStack
 ) -> tuple[Output, dict[int, list[TrackedFace]]]:
     """Returns what writes a row per face, and the faces that are there already."""
-    columns = Columns(label_names, image=("frame", "time"), face=("track",))
     recorded: dict[int, list[TrackedFace]] = {}
     times: dict[int, float] = {}
 
     def keep(rows: list[list[str]]) -> None:
         index = int(rows[0][0])
         times[index] = float(rows[0][1])
-        recorded[index] = [_face(row, label_names) for row in rows if row[2]]
+        recorded[index] = [_face(row, columns.label_names) for row in rows if row[2]]
 
     writer = open_csv(path, columns, resume, keep)
     files.callback(writer.close)
@@ -74,9 +85,12 @@ def _table(
 
 def _face(row: list[str], label_names: tuple[str, ...]) -> TrackedFace:
     """Returns the face that a row was written of."""
-    x0, y0, x1, y1, *shares = map(float, row[5:])
-    probabilities = dict(zip(label_names, shares, strict=True))
-    return TrackedFace(row[3], float(row[4]), probabilities, (x0, y0, x1, y1), track=int(row[2]))
+    x0, y0, x1, y1, *shares = map(float, row[5:-2])
+    probabilities, box = dict(zip(label_names, shares, strict=True)), (x0, y0, x1, y1)
+    warning = row[-2] or None
+    return TrackedFace(
+        row[3], float(row[4]), probabilities, box, warning=warning, track=int(row[2])
+    )
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         reader = files.enter_context(open_video(source))
         predictor = _predictor(args)
         summary = FaceSummary(predictor.label_names)
-        outputs, recorded = open_outputs(args, predictor.label_names, reader, files)
+        outputs, recorded = open_outputs(args, predictor, reader, files)
         hidden = not sys.stderr.isatty()
         bar = files.enter_context(tqdm(total=reader.length, unit=" frames", disable=hidden))
         files.enter_context(_ctrl_c_stops(reader))

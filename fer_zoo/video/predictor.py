@@ -150,7 +150,7 @@ class _Naming:
         shares = self.smoothing(track, time, _values(face)).tolist()
         named = dict(zip(face.probabilities, shares, strict=True))
         label = max(named, key=named.__getitem__)
-        return TrackedFace(label, named[label], named, face.box, track=track)
+        return TrackedFace(label, named[label], named, face.box, warning=face.warning, track=track)
 
 
 def open_video(source: str | Path | int) -> FrameReader:

@@ -46,9 +46,9 @@ def rows_of(path):
 def same_tables(path, other):
     """Whether tables are equal up to the rounding of probabilities."""
     tables = [list(csv.reader(Path(name).read_text().splitlines())) for name in (path, other)]
-    shapes = [[row[:4] + row[5:9] for row in table] for table in tables]
+    shapes = [[row[:4] + row[5:9] + row[-2:] for row in table] for table in tables]
     shares = [
-        np.array([row[4:5] + row[9:] for row in table[1:] if row[4]], float) for table in tables
+        np.array([row[4:5] + row[9:-2] for row in table[1:] if row[4]], float) for table in tables
     ]
     return shapes[0] == shapes[1] and np.abs(shares[0] - shares[1]).max() < 3e-6
 
@@ -106,6 +106,9 @@ def test_a_table_is_continued_where_it_broke_off(films, video, tmp_path, capsys)
         assert same_tables("part.csv", "whole.csv"), cut
     assert video(films / "one.mp4", "--csv", "part.csv") == 2
     assert "--resume" in capsys.readouterr().err
+    for change in (["--smooth", "0.5"], ["--detect-every", "4"], ["--margin", "0.1"]):
+        assert video(films / "one.mp4", "--csv", "part.csv", "--resume", *change) == 2
+        assert "give the same model and options" in capsys.readouterr().err
     assert video(films / "none.mp4", "--csv", "part.csv", "--resume") == 2
     assert "is of another video" in capsys.readouterr().err
     assert len(rows_of("part.csv")) == N - 1  # the last frame, which would be done again
