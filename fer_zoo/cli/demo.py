@@ -1,6 +1,7 @@
 """fer-zoo demo."""
 
 import argparse
+import contextlib
 from pathlib import Path
 
 
@@ -28,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Builds the page and serves it."""
-    from fer_zoo.demo import cached, make_server
-    from fer_zoo.demo.build import BUDGET, build
+    from fer_zoo.demo import build, cached, make_server
+    from fer_zoo.demo.builder import BUDGET
 
     models = [name.strip() for name in args.models.split(",") if name.strip()]
     if args.build:
@@ -42,5 +43,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with make_server(cached(models), args.port) as server:
         print(f"the page is at http://localhost:{server.server_port}; end it by Ctrl+C", flush=True)
-        server.serve_forever()
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
     return 0

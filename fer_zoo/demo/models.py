@@ -4,7 +4,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fer_zoo.demo.graphs import cut_and_shrink
+from fer_zoo.demo.graphs import for_page
 from fer_zoo.errors import ConfigError
 
 
@@ -14,16 +14,14 @@ class PageModel:
 
     Args:
         name: What was exported.
-        preparation: Its file from uint8 faces (N, H, W) to resized faces.
-        network: Its file from there to calibrated probabilities (N, num_classes).
+        file: From uint8 faces (N, H, W) to calibrated probabilities (N, num_classes).
         labels: Names of the classes, in the order of the output.
         license: Of the weights.
         note: What the page says of it.
     """
 
     name: str
-    preparation: str
-    network: str
+    file: str
     labels: tuple[str, ...]
     license: str
     note: str
@@ -56,21 +54,12 @@ def export_models(models: list[str], folder: Path) -> list[PageModel]:
 def _export_one(name: str, stem: str, folder: Path) -> PageModel:
     from fer_zoo.exporting import export
 
-    whole, network = folder / f"{stem}.onnx", folder / f"{stem}.network.onnx"
-    preparation = folder / f"{stem}.preparation.onnx"
-    record = export(name, whole).record
-    parts = cut_and_shrink(whole.read_bytes())
-    whole.unlink()
-    for path, content in zip((preparation, network), parts, strict=True):
-        path.write_bytes(content)
-    return PageModel(
-        name,
-        preparation=f"models/{preparation.name}",
-        network=f"models/{network.name}",
-        labels=record.label_names,
-        license=record.license,
-        note=f"{_accuracy(name)}{len(parts[1]) / 1e6:.1f} MB",
-    )
+    path = folder / f"{stem}.onnx"
+    record = export(name, path).record
+    content = for_page(path.read_bytes())
+    path.write_bytes(content)
+    note = f"{_accuracy(name)}{len(content) / 1e6:.1f} MB"
+    return PageModel(name, f"models/{path.name}", record.label_names, record.license, note)
 
 
 def _stem(name: str) -> str:

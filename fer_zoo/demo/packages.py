@@ -43,7 +43,7 @@ def install_engines(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(PAGE / name, place)
-        command = [npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         try:
             subprocess.run(
                 command, cwd=place, check=True, capture_output=True, text=True, timeout=_NPM_SECONDS

@@ -3,8 +3,9 @@
 import functools
 import http.server
 import io
+import urllib.parse
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from fer_zoo.errors import ConfigError
 
@@ -34,17 +35,25 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     """Sends the gzipped copy of a file to whoever takes it."""
 
     protocol_version = "HTTP/1.1"
-    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, **_TYPES}
+    extensions_map: ClassVar[dict[str, str]] = {  # type: ignore[misc]
+        **http.server.SimpleHTTPRequestHandler.extensions_map,
+        **_TYPES,
+    }
     timeout = 60  # seconds that a connection may be silent
     _packed = False
 
     def send_head(self) -> io.BytesIO | BinaryIO | None:
-        path = Path(self.translate_path(self.path))
-        path = path / "index.html" if path.is_dir() and self.path.endswith("/") else path
+        asked = urllib.parse.urlsplit(self.path).path
+        if "%00" in asked or "\0" in asked:
+            self.send_error(404, "File not found")
+            return None
+        path = Path(self.translate_path(asked))
+        path = path / "index.html" if asked.endswith("/") else path
         takes = "gzip" in self.headers.get("Accept-Encoding", "")
         self._packed = takes and path.with_name(f"{path.name}.gz").is_file()
         if self._packed:
-            self.path = f"/{path.relative_to(Path(self.directory).resolve()).as_posix()}.gz"
+            name = path.relative_to(self.directory).as_posix()
+            self.path = f"/{urllib.parse.quote(name)}.gz"
         return super().send_head()
 
     def guess_type(self, path: str) -> str:  # type: ignore[override]

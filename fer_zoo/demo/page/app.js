@@ -1,6 +1,6 @@
 // The page: what its controls do.
 import { Camera } from "./camera.js";
-import { Engine } from "./engine.js";
+import { startEngine } from "./engine.js";
 import { PictureError, readPicture } from "./picture.js";
 import { View } from "./view.js";
 
@@ -149,8 +149,8 @@ async function start() {
   showModel();
   element("example").hidden = !example;
   element("example").addEventListener("click", async () => showPhoto(await (await fetch(example)).blob()));
-  engine = new Engine();
-  const { engine: name, threads } = await engine.start(model());
+  engine = await startEngine(model());
+  const { name, threads } = engine;
   computes = `Computed here by ${name === "webgpu" ? "WebGPU" : "WebAssembly"}, ${threads} ${threads === 1 ? "thread" : "threads"}`;
   element("engine").textContent = `${computes}.`;
   document.documentElement.dataset.engine = name;

@@ -1,13 +1,41 @@
-// The worker, as functions that return promises.
+// The worker that computes, as functions that return promises.
 
-export class Engine {
+/**
+ * Starts the first engine that works: WebGPU where there is a real one, else WebAssembly.
+ * `?engine=wasm` or `?engine=webgpu` in the page's address asks for one.
+ */
+export async function startEngine(model) {
+  const asked = new URLSearchParams(location.search).get("engine");
+  const names = asked ? [asked, "wasm"] : (await hasWebGpu()) ? ["webgpu", "wasm"] : ["wasm"];
+  let problem;
+  for (const name of names) {
+    const engine = new Engine(name);
+    try {
+      engine.threads = await engine.start(model);
+      return engine;
+    } catch (error) {
+      engine.end();
+      problem = error;
+    }
+  }
+  throw problem;
+}
+
+/** Says whether there is a GPU for which WebAssembly can wait; one in software is slower than none. */
+async function hasWebGpu() {
+  if (!navigator.gpu || !("Suspending" in WebAssembly)) return false;
+  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
+  return adapter !== null && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
+}
+
+class Engine {
   #worker;
   #waiting = new Map();
   #next = 0;
 
-  constructor() {
-    const asked = new URLSearchParams(location.search).get("engine") === "wasm" ? "?engine=wasm" : "";
-    this.#worker = new Worker(new URL(`worker.js${asked}`, import.meta.url), { type: "module" });
+  constructor(name) {
+    this.name = name;
+    this.#worker = new Worker(new URL(`worker.js?engine=${name}`, import.meta.url), { type: "module" });
     this.#worker.addEventListener("message", ({ data: { id, value, error } }) => {
       const { resolve, reject } = this.#waiting.get(id);
       this.#waiting.delete(id);
@@ -22,7 +50,7 @@ export class Engine {
     });
   }
 
-  /** Loads everything; returns {engine, threads}. */
+  /** Loads everything; returns how many threads compute. */
   start = (model) => this.#ask("start", { model });
 
   /** Returns {faces, milliseconds} of an ImageBitmap, which is given away. */
@@ -30,6 +58,8 @@ export class Engine {
 
   /** Returns the same for the last picture and another model. */
   again = (model) => this.#ask("again", { model });
+
+  end = () => this.#worker.terminate();
 
   #ask(task, values, transfer = []) {
     return new Promise((resolve, reject) => {

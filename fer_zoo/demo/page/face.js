@@ -10,12 +10,13 @@ export function grayFace(picture, box) {
   const left = roundHalfEven((2 * box.x + box.width - side) / 2);
   const top = roundHalfEven((2 * box.y + box.height - side) / 2);
   const pixels = new Uint8Array(side * side);
+  const { data } = picture;
   for (let y = 0; y < side; y++) {
     const row = clamp(top + y, picture.height);
     for (let x = 0; x < side; x++) {
       const at = (row * picture.width + clamp(left + x, picture.width)) * 4;
-      const [red, green, blue] = [picture.data[at], picture.data[at + 1], picture.data[at + 2]];
-      pixels[y * side + x] = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;
+      const sum = 19595 * data[at] + 38470 * data[at + 1] + 7471 * data[at + 2];
+      pixels[y * side + x] = (sum + 32768) >> 16;
     }
   }
   return { side, pixels };

@@ -2,7 +2,7 @@
 
 const MOST_BYTES = 100e6, MOST_PIXELS = 100e6;
 const LONGEST_SIDE = 1600; // faces are searched at this size, and no smaller than the models need
-const UNREADABLE = "This browser cannot read that file as a picture. Try a JPEG, PNG or WebP file.";
+const UNREADABLE = "This browser cannot read that file as a picture, or it is far too large. Try a JPEG, PNG or WebP file.";
 
 export class PictureError extends Error {}
 

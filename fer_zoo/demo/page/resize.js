@@ -9,6 +9,7 @@
  * @param {boolean} whole round to whole gray levels, as OpenCV does for 8-bit pictures
  */
 export function shrink(picture, part, outWidth, outHeight, out, whole = false) {
+  const { data } = picture;
   const columns = shares(part.width, outWidth);
   const rows = shares(part.height, outHeight);
   const wide = new Float32Array(part.height * outWidth * 3);
@@ -22,11 +23,14 @@ export function shrink(picture, part, outWidth, outHeight, out, whole = false) {
         const column = part.x + first + k;
         if (column < 0 || column >= picture.width) continue;
         const at = (row * picture.width + column) * 4;
-        red += weights[k] * picture.data[at];
-        green += weights[k] * picture.data[at + 1];
-        blue += weights[k] * picture.data[at + 2];
+        red += weights[k] * data[at];
+        green += weights[k] * data[at + 1];
+        blue += weights[k] * data[at + 2];
       }
-      wide.set([red, green, blue], (y * outWidth + i) * 3);
+      const to = (y * outWidth + i) * 3;
+      wide[to] = red;
+      wide[to + 1] = green;
+      wide[to + 2] = blue;
     }
   }
   for (let i = 0; i < outWidth; i++) {

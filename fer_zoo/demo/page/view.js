@@ -119,7 +119,8 @@ function indexOfLargest(faces) {
 /** Draws a gray face into the 48x48 pixels that the model sees. */
 function drawGray(canvas, { side, pixels }) {
   const image = new ImageData(side, side);
-  pixels.forEach((value, i) => image.data.set([value, value, value, 255], 4 * i));
+  for (let i = 0; i < pixels.length; i++) image.data.fill(pixels[i], 4 * i, 4 * i + 3);
+  for (let i = 3; i < image.data.length; i += 4) image.data[i] = 255;
   const whole = document.createElement("canvas");
   whole.width = whole.height = side;
   whole.getContext("2d").putImageData(image, 0, 0);

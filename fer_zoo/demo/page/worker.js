@@ -4,22 +4,22 @@ import { grayFace } from "./face.js";
 
 const MOST_FACES = 50;
 const SEARCH = { photo: { minFace: 40, minScore: 0.9 }, frame: { minFace: 48, minScore: 0.9 } };
+const MODULES = { wasm: "./engines/ort.wasm.bundle.min.mjs", webgpu: "./engines/ort.jspi.bundle.min.mjs" };
+const engine = new URL(self.location).searchParams.get("engine");
 const sessions = new Map(); // by file
-let ort, engine, detector;
+let ort, detector;
 let faces = []; // of the last picture
 
 const tasks = {
-  /** Loads the engine, the detector and a model; returns what computes. */
+  /** Loads the engine, the detector and a model; returns how many threads compute. */
   async start({ model }) {
-    engine = await chooseEngine();
-    ort = await import(engine === "webgpu" ? "./engines/ort.jspi.bundle.min.mjs" : "./engines/ort.wasm.bundle.min.mjs");
+    ort = await import(MODULES[engine]);
     ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
-    ort.env.logLevel = "error";
     const networks = ["pnet", "rnet", "onet"].map((name) => open(`detector/${name}.onnx`, ["wasm"]));
     detector = new Detector(ort, await Promise.all(networks));
     const blank = { side: 48, pixels: new Uint8Array(48 * 48) };
     await classify(model, blank); // so that the first face need not wait
-    return { engine, threads: ort.env.wasm.numThreads };
+    return ort.env.wasm.numThreads;
   },
 
   /** Finds and names the faces of a picture, or of a frame of the camera. */
@@ -46,31 +46,19 @@ async function answer(model, began) {
 
 async function classify(model, { side, pixels }) {
   const input = new ort.Tensor("uint8", pixels, [1, side, side]);
-  const prepared = await run(await open(model.preparation, ["wasm"]), input);
-  const providers = engine === "webgpu" ? ["webgpu", "wasm"] : ["wasm"];
-  return Array.from((await run(await open(model.network, providers), prepared)).data);
-}
-
-async function run(session, input) {
+  const session = await open(model.file, engine === "webgpu" ? ["webgpu", "wasm"] : ["wasm"]);
   const output = await session.run({ [session.inputNames[0]]: input });
-  return output[session.outputNames[0]];
+  return Array.from(output[session.outputNames[0]].data);
 }
 
 function open(file, executionProviders) {
   if (!sessions.has(file)) {
-    const opened = ort.InferenceSession.create(new URL(file, import.meta.url).href, { executionProviders });
+    const options = { executionProviders, logSeverityLevel: 3 }; // errors alone
+    const opened = ort.InferenceSession.create(new URL(file, import.meta.url).href, options);
     opened.catch(() => sessions.delete(file)); // the next try may succeed
     sessions.set(file, opened);
   }
   return sessions.get(file);
-}
-
-/** WebGPU where the browser has an adapter, and can wait for it in WebAssembly. */
-async function chooseEngine() {
-  const asked = new URL(self.location).searchParams.get("engine");
-  if (asked === "wasm" || !navigator.gpu || !("Suspending" in WebAssembly)) return "wasm";
-  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
-  return adapter ? "webgpu" : "wasm";
 }
 
 function pixelsOf(bitmap) {

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_zoo.atomic import hold_folder, make_folder
+from filelock import FileLock
+
+from fer_zoo.atomic import make_folder
 from fer_zoo.demo.models import export_models
 from fer_zoo.demo.packages import ENGINES, PAGE, copy_detector, copy_example, install_engines
 from fer_zoo.errors import OutputError
@@ -51,10 +53,12 @@ def cached(models: Sequence[str] = MODELS) -> Path:
     folder = export_path("demo").with_suffix("")
     wanted = json.dumps([_fingerprint(), list(models)])
     stamp = folder.with_name("demo.json")
-    if not (folder / _MARK).is_file() or not stamp.is_file() or stamp.read_text() != wanted:
-        stamp.unlink(missing_ok=True)
-        build(folder, models)
-        stamp.write_text(wanted)
+    make_folder(folder.parent)
+    with FileLock(folder.with_name("demo.lock")):
+        if not (folder / _MARK).is_file() or not stamp.is_file() or stamp.read_text() != wanted:
+            stamp.unlink(missing_ok=True)
+            build(folder, models)
+            stamp.write_text(wanted)
     return folder
 
 
