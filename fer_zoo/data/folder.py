@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_zoo.data.class_folders import list_class_folders
+from fer_zoo.data.class_names import Names, name_classes
 from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.data.filesystem import LocalFolder
 from fer_zoo.data.image_files import FaceFiles, list_images
 from fer_zoo.data.lazy import Images, LazyFaces
-from fer_zoo.data.listing import Listing, Names, name_classes
+from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import SPLIT_FOLDERS
 from fer_zoo.errors import DataError, DataNotFoundError, SplitNotFoundError
 

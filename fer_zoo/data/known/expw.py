@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.data.image_files import Box
-from fer_zoo.data.known import KnownDataset
+from fer_zoo.data.known.known_dataset import KnownDataset
 from fer_zoo.data.listing import Listing
 from fer_zoo.errors import DataError
 from fer_zoo.labels import FER2013_LABELS

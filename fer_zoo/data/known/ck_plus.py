@@ -8,7 +8,7 @@ from dataclasses import replace
 from fer_zoo.data.class_folders import list_class_folders
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.data.image_files import list_images
-from fer_zoo.data.known import KnownDataset
+from fer_zoo.data.known.known_dataset import KnownDataset
 from fer_zoo.data.listing import Listing
 from fer_zoo.errors import DataError
 from fer_zoo.labels import is_expression

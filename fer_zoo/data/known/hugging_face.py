@@ -6,7 +6,7 @@ from itertools import chain
 
 from fer_zoo.data.face_table import is_table, list_table
 from fer_zoo.data.filesystem import FileSystem
-from fer_zoo.data.known import KnownDataset
+from fer_zoo.data.known.known_dataset import KnownDataset
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import split_of_folder
 

@@ -10,7 +10,7 @@ import torch
 
 from fer_zoo.data.fer2013.ferplus import ferplus_targets
 from fer_zoo.data.filesystem import FileSystem
-from fer_zoo.data.known import KnownDataset
+from fer_zoo.data.known.known_dataset import KnownDataset
 from fer_zoo.data.listing import Listing
 from fer_zoo.errors import DataError
 from fer_zoo.labels import FERPLUS_LABELS, FERPLUS_VOTES

@@ -11,7 +11,7 @@ from layouts import write_faces, write_text
 from PIL import Image
 
 from fer_zoo.data import KNOWN_DATASETS, RAFDB, SFEW, AffectNet, CKPlus, open_data, open_faces
-from fer_zoo.data.kaggle_fer2013 import DividedFER2013
+from fer_zoo.data.known.kaggle_fer2013 import DividedFER2013
 from fer_zoo.errors import DataError, DataNotFoundError, SplitNotFoundError
 from fer_zoo.labels import AFFECTNET_LABELS, FER2013_LABELS, RAF_DB_LABELS
 
@@ -222,7 +222,7 @@ def test_wrong_lists_are_told(tmp_path):
 
 
 def test_a_new_division_of_fer2013_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("fer_zoo.data.kaggle_fer2013._SIZES", {"train": 14, "val": 7})
+    monkeypatch.setattr("fer_zoo.data.known.kaggle_fer2013._SIZES", {"train": 14, "val": 7})
     names = [f"{s}/{label}/{i}.png" for s, n in (("train", 2), ("validation", 1))
              for label in FER2013_LABELS for i in range(n)]  # fmt: skip
     write_faces(tmp_path / "images", names)

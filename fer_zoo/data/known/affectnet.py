@@ -11,7 +11,7 @@ import numpy as np
 from fer_zoo.data.class_folders import list_class_folders
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.data.image_files import Box, list_images
-from fer_zoo.data.known import KnownDataset
+from fer_zoo.data.known.known_dataset import KnownDataset
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import split_of_folder
 from fer_zoo.errors import DataError
