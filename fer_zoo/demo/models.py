@@ -58,7 +58,7 @@ def _export_one(name: str, stem: str, folder: Path) -> PageModel:
     record = export(name, path).record
     content = for_page(path.read_bytes())
     path.write_bytes(content)
-    note = f"{_accuracy(name)}{len(content) / 1e6:.1f} MB"
+    note = f"{_accuracy(name)}{len(content) / 1e6:.1f}\N{NO-BREAK SPACE}MB"
     return PageModel(name, f"models/{path.name}", record.label_names, record.license, note)
 
 

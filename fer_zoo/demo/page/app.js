@@ -139,7 +139,7 @@ function showModel() {
 
 let computes = "";
 function showSpeed(milliseconds) {
-  element("engine").textContent = `${computes}, ${Math.round(milliseconds)} ms.`;
+  element("engine").textContent = `${computes}, ${Math.round(milliseconds)}\u00a0ms.`;
 }
 
 async function start() {
@@ -154,7 +154,12 @@ async function start() {
   computes = `Computed here by ${name === "webgpu" ? "WebGPU" : "WebAssembly"}, ${threads} ${threads === 1 ? "thread" : "threads"}`;
   element("engine").textContent = `${computes}.`;
   document.documentElement.dataset.engine = name;
-  navigator.serviceWorker?.register(`sw.js?engine=${name}`).catch(() => {}); // offline use is extra
+  setTimeout(() => keepForOffline(name), 2000); // after the first answer, which needs the processor
+}
+
+/** Lets the service worker keep all files; without it the page works, with a network. */
+function keepForOffline(name) {
+  navigator.serviceWorker?.register(`sw.js?engine=${name}`).catch(() => {});
 }
 
 element("file").addEventListener("change", ({ target }) => {

@@ -16,6 +16,7 @@ const tasks = {
     ort = await import(MODULES[engine]);
     ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
     const networks = ["pnet", "rnet", "onet"].map((name) => open(`detector/${name}.onnx`, ["wasm"]));
+    openModel(model); // meanwhile
     detector = new Detector(ort, await Promise.all(networks));
     const blank = { side: 48, pixels: new Uint8Array(48 * 48) };
     await classify(model, blank); // so that the first face need not wait
@@ -46,10 +47,12 @@ async function answer(model, began) {
 
 async function classify(model, { side, pixels }) {
   const input = new ort.Tensor("uint8", pixels, [1, side, side]);
-  const session = await open(model.file, engine === "webgpu" ? ["webgpu", "wasm"] : ["wasm"]);
+  const session = await openModel(model);
   const output = await session.run({ [session.inputNames[0]]: input });
   return Array.from(output[session.outputNames[0]].data);
 }
+
+const openModel = ({ file }) => open(file, engine === "webgpu" ? ["webgpu", "wasm"] : ["wasm"]);
 
 function open(file, executionProviders) {
   if (!sessions.has(file)) {
