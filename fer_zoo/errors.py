@@ -33,6 +33,10 @@ class ImageError(FerZooError, ValueError):
     """An input to predict that is no usable image; the message names the file."""
 
 
+class ImageTooLargeError(ImageError):
+    """An image of more pixels than are read; the message names the size and the bound."""
+
+
 class ConfigError(FerZooError, ValueError):
     """A setting that does not exist, has the wrong type, or contradicts another."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from fer_zoo.errors import ConfigError, ImageError
+from fer_zoo.errors import ConfigError, ImageError, ImageTooLargeError
 from fer_zoo.image_sources import Encoded, is_encoded, read_bytes
 from fer_zoo.pixels import as_pixels, check_bits, is_tensor, to_eight_bits
 
@@ -185,14 +185,22 @@ def _register_heif() -> None:
             heif.register_avif_opener()
 
 
+def _formats() -> tuple[str, ...]:
+    """Returns the formats that are opened, whatever a file is called.
+
+    Pillow gives EPS to Ghostscript, which runs it as a program.
+    """
+    _register_heif()
+    return tuple(form for form in Image.ID if form not in _NO_PICTURES)
+
+
 def _open(data: bytes) -> Image.Image:
     """Opens an image of any size: ``max_pixels`` takes the place of Pillow's own bound."""
-    _register_heif()
     with _open_lock:  # only the header is read
         bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             # given a name, Pillow 13.0 maps gray TIFFs into memory and garbles rotated ones
-            return Image.open(io.BytesIO(data))
+            return Image.open(io.BytesIO(data), formats=_formats())
         finally:
             Image.MAX_IMAGE_PIXELS = bound
 
@@ -202,7 +210,7 @@ def _decode(data: bytes, name: str, bits: int | None, max_pixels: int) -> Pictur
         with _open(data) as image:
             width, height = image.size
             if width * height > max_pixels:
-                raise ImageError(
+                raise ImageTooLargeError(
                     f"{name}: {width}x{height} pixels are more than {max_pixels:,}; shrink it, or "
                     "raise max_pixels (--max-pixels)"
                 )

@@ -22,7 +22,7 @@ LEVELS = (
     ("models", "data"),
     ("hub", "inference"),
     ("runtime",),
-    ("evaluation", "exporting", "model_info"),
+    ("evaluation", "exporting", "model_info", "service"),
     ("audit", "training"),
     ("benchmark", "demo"),
     ("_timm_hook",),

@@ -44,6 +44,19 @@ def test_gray_files(tmp_path, name):
     assert np.array_equal(np.asarray(read_image(str(tmp_path / name)).convert("L")), GRAY)
 
 
+def test_eps_is_not_run(tmp_path, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    def run(*args, **kwargs):
+        raise AssertionError("Ghostscript was started")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", run)
+    path = saved(tmp_path, Image.fromarray(GRAY), "a.eps").rename(tmp_path / "a.png")
+    for source in (path, path.read_bytes()):
+        with pytest.raises(ImageError, match="no image that Pillow reads"):
+            read_image(source)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_undone(tmp_path, orientation):
     turn = Image.Transpose

@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": "serve a page that names expressions in the browser",
     "bench": "measure training and inference speed on this machine",
     "audit": "look for duplicates, blank faces and wrong labels in a data set",
+    "serve": "answer over HTTP: pictures in, faces and expressions out",
 }
 
 

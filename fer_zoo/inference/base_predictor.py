@@ -179,9 +179,7 @@ class BasePredictor(ABC, Generic[Found]):
         Raises:
             ConfigError: If images or boxes come to their end before the other.
         """
-        read = FaceReader(
-            self.preprocessing, self.detector, self.margin, self.color, self.bits, self.max_pixels
-        )
+        read = self.reader(self.detector)
         queue: list[FacesRead] = []
         waiting = 0
         pairs = with_boxes(images, boxes)
@@ -190,20 +188,40 @@ class BasePredictor(ABC, Generic[Found]):
             waiting += len(item.faces)
             # images without a face wait too, so that the order is kept
             if waiting >= self.batch_size or len(queue) >= 4 * self.batch_size:
-                yield from self._flush(queue)
+                yield from self.predict_read(queue)
                 queue, waiting = [], 0
-        yield from self._flush(queue)
+        yield from self.predict_read(queue)
 
-    def _flush(self, queue: list[FacesRead]) -> Iterator[list[Prediction] | FerZooError]:
-        faces = [face for item in queue for face in item.faces]
+    def reader(self, detector: FaceDetector | None) -> FaceReader:
+        """Returns what reads images for :meth:`predict_read`, one at a time, from any thread.
+
+        Args:
+            detector: What finds faces; None takes images whole.
+        """
+        return FaceReader(
+            self.preprocessing, detector, self.margin, self.color, self.bits, self.max_pixels
+        )
+
+    def predict_read(self, read: Sequence[FacesRead]) -> list[list[Prediction] | FerZooError]:
+        """Predicts the faces of images that a :meth:`reader` has read, all in the same batches.
+
+        Args:
+            read: What was read of each image.
+
+        Returns:
+            For each image its predictions, one per face; or the error, where it had one.
+        """
+        faces = [face for item in read for face in item.faces]
         rows: list[list[float]] = []
         for start in range(0, len(faces), self.batch_size):
             batch = np.stack(faces[start : start + self.batch_size])
             rows += mean_over_views(self._probabilities, batch, self.views).tolist()
         at = iter(rows)
-        for item in queue:
-            found = [self._prediction(next(at), box, item) for box in item.boxes]
-            yield found if item.error is None else item.error
+        found = [[self._prediction(next(at), box, item) for box in item.boxes] for item in read]
+        return [
+            faces if item.error is None else item.error
+            for faces, item in zip(found, read, strict=True)
+        ]
 
     def _prediction(self, row: list[float], box: Box | None, item: FacesRead) -> Prediction:
         best = max(range(len(row)), key=row.__getitem__)
