@@ -78,9 +78,12 @@ def serve():
         server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    """Chromium, whose camera shows the astronaut."""
+    """Chromium, whose camera shows the astronaut.
+
+    It ends with its module: playwright's event loop runs until then, and other tests have their own.
+    """
     api = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: apt-get install chromium")
