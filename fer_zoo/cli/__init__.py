@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 from fer_zoo.errors import FerZooError
 
@@ -29,6 +30,14 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process."""
+        self.exit(2, f"fer-zoo: {message}; see {self.prog} --help\n")
+
+
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Returns the parser.
 
@@ -37,10 +46,10 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """
     from fer_zoo import __version__
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="fer-zoo",
         description="Facial-expression recognition on small grayscale faces: pretrained models, "
-        "training on FER-2013, evaluation, prediction.",
+        "training on FER-2013 or your own faces and classes, evaluation, prediction.",
         epilog="Try: fer-zoo predict photo.jpg --detect. `fer-zoo COMMAND --help` explains a "
         "command. Apparent expression is not felt emotion.",
     )

@@ -129,6 +129,8 @@ def prepared(tmp_path_factory, synthetic_faces):
     for name in ("photo.jpg", "party.jpg", "album/a.jpg", "album/deeper/b.jpg"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(portrait).save(root / name)
+    first, second = (Image.fromarray(face) for face in few.pixels[:2])
+    first.save(root / "clip.gif", save_all=True, append_images=[second])
     for path in ["face.png", *(f"faces/{part}/{label}/{i}.png" for part in ("train", "val")
                                for label in ("bored", "amused") for i in range(2))]:  # fmt: skip
         (root / path).parent.mkdir(parents=True, exist_ok=True)
