@@ -82,7 +82,7 @@ def serve():
 def chromium(tmp_path_factory):
     """Chromium, whose camera shows the astronaut.
 
-    It ends with its module: playwright's event loop runs until then, and other tests have their own.
+    It ends with its module: its event loop runs until then, and other tests have their own.
     """
     api = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
