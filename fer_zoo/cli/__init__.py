@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "tell whether one model is better than another on the same faces",
     "train": "train a model and choose its best epoch on the validation split",
     "export": "write a model as a file for ONNX Runtime or torch.export",
+    "demo": "serve a page that names expressions in the browser",
     "bench": "measure training and inference speed on this machine",
     "audit": "look for duplicates, blank faces and wrong labels in a data set",
     "serve": "answer over HTTP: pictures in, faces and expressions out",
