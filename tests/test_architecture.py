@@ -22,9 +22,9 @@ LEVELS = (
     ("models", "data"),
     ("hub", "inference"),
     ("runtime",),
-    ("evaluation", "exporting", "model_info", "service"),
+    ("evaluation", "exporting", "model_info", "service", "video"),
     ("audit", "training"),
-    ("benchmark",),
+    ("benchmark", "demo"),
     ("_timm_hook",),
     ("fer_zoo",),
     ("cli",),
@@ -147,6 +147,7 @@ WITHOUT_TORCH = (
     *("inference", "inference.base_predictor", "inference.detection"),
     *("inference.drawing", "inference.prediction", "inference.reading", "inference.views"),
     "runtime",
+    *("video", "video.predictor", "video.reader", "video.tracking", "video.writer"),
     *("training.config", "training.recipes", "cli"),
 )
 

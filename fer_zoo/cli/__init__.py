@@ -17,12 +17,14 @@ from fer_zoo.errors import FerZooError
 #: What each command does; its module, which only its own use imports, has the same name.
 COMMANDS = {
     "predict": "name the expression of faces in image files",
+    "video": "name the expressions of faces in a video or before a webcam",
     "list": "list the models with size, cost and accuracy",
     "info": "describe a model: layers, labels, preprocessing, recipe, provenance",
     "evaluate": "measure a model on a split of a data set",
     "compare": "tell whether one model is better than another on the same faces",
     "train": "train a model and choose its best epoch on the validation split",
     "export": "write a model as a file for ONNX Runtime or torch.export",
+    "demo": "serve a page that names expressions in the browser",
     "bench": "measure training and inference speed on this machine",
     "audit": "look for duplicates, blank faces and wrong labels in a data set",
     "serve": "answer over HTTP: pictures in, faces and expressions out",
