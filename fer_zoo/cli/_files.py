@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_zoo.errors import ImageError
+from fer_zoo.errors import ConfigError, ImageError
 
 #: The argument that stands for standard input.
 STDIN = "-"
@@ -87,6 +87,18 @@ def _below(folder: Path) -> list[str]:
         if not hidden and path.is_file():
             found.append(str(path))
     return found
+
+
+def check_shard(text: str) -> tuple[int, int]:
+    """Reads K/N.
+
+    Raises:
+        ConfigError: If it is no part.
+    """
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise ConfigError(f"--shard is {text!r}; give K/N, such as 1/4 to 4/4")
+    return int(part), int(parts)
 
 
 def shard(paths: Iterable[str], part: int, parts: int) -> list[str]:
