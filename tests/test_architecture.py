@@ -17,7 +17,7 @@ PACKAGE = Path(fer_zoo.__file__).parent
 LEVELS = (
     ("labels", "errors"),
     ("atomic", "image_sources", "model_table", "pixels", "preprocessing", "provenance"),
-    ("images",),
+    ("figures", "images"),
     ("layers", "losses"),
     ("models", "data"),
     ("hub", "inference"),
