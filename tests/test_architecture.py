@@ -22,7 +22,7 @@ LEVELS = (
     ("models", "data"),
     ("hub", "inference"),
     ("runtime",),
-    ("evaluation", "exporting", "model_info"),
+    ("evaluation", "explanation", "exporting", "model_info"),
     ("audit", "training"),
     ("benchmark",),
     ("_timm_hook",),
