@@ -181,7 +181,7 @@ class Predictor(BasePredictor[Found]):
             )
         super().__init__(
             self.record.label_names, Preprocessing.from_json(self.record.preprocessing),
-            detect=detect, detector=detector, **options,
+            self.record.weights_sha256, detect=detect, detector=detector, **options,
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, object]:
@@ -284,11 +284,15 @@ def is_current(record: ExportRecord, model: str | Path) -> bool:
 
     members = [part.strip() for part in str(model).split(",")]
     found = record.weights_sha256.split(",")
-    return record.fer_zoo == __version__ and found == [_sha256_of(name) for name in members]
+    return record.fer_zoo == __version__ and found == [sha256_of(name) for name in members]
 
 
-def _sha256_of(name: str) -> str | None:
-    """Returns the sha256 on record of a model's weights: in the package, or in its folder."""
+def sha256_of(name: str) -> str | None:
+    """Returns the sha256 on record of a model's weights: in the package, or in its folder.
+
+    Args:
+        name: A model's name, or a folder that training wrote.
+    """
     if known := known_model(name):
         return cast("str | None", known["weights"].get("sha256"))
     try:

@@ -7,26 +7,17 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from fer_zoo.data.affectnet import AffectNet
-from fer_zoo.data.ck_plus import CKPlus
 from fer_zoo.data.class_folders import list_class_folders
+from fer_zoo.data.class_names import name_classes
 from fer_zoo.data.dataset import FaceDataset
-from fer_zoo.data.expw import ExpW
-from fer_zoo.data.face_table import SUFFIXES, is_table, list_table
 from fer_zoo.data.fer2013.dataset import FER2013
 from fer_zoo.data.fer2013.ferplus import FERPlus
-from fer_zoo.data.fer2013.layouts import Layout, find_layout, has_pixels
+from fer_zoo.data.fer2013.layouts import Layout
 from fer_zoo.data.fer2013.table import SPLITS, usage_of
-from fer_zoo.data.ferplus_folders import FERPlusFolders
-from fer_zoo.data.filesystem import LocalFolder
+from fer_zoo.data.find_data import find_data
 from fer_zoo.data.folder import ListedFaces
-from fer_zoo.data.hugging_face import HuggingFaceFolder
-from fer_zoo.data.jaffe import JAFFE
-from fer_zoo.data.kaggle_fer2013 import DividedFER2013
-from fer_zoo.data.known import KnownDataset
-from fer_zoo.data.listing import Listing, Names, name_classes
-from fer_zoo.data.raf_db import RAFDB
-from fer_zoo.data.sfew import SFEW
+from fer_zoo.data.given_names import Names, expected_keys
+from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import cut_validation
 from fer_zoo.errors import (
     ConfigError,
@@ -36,12 +27,6 @@ from fer_zoo.errors import (
     SplitNotFoundError,
 )
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
-
-#: The data sets that are known by their layout.
-KNOWN_DATASETS: tuple[type[KnownDataset], ...] = (
-    *(RAFDB, AffectNet, ExpW, FERPlusFolders, HuggingFaceFolder, CKPlus, JAFFE, SFEW),
-    DividedFER2013,
-)
 
 #: Whether faces get FER+ votes: never, where there are any, or always.
 VOTES = ("none", "any", "required")
@@ -171,53 +156,9 @@ def open_data(
                 raise
     # anyone's faces, or PublicTest and PrivateTest merged
     if isinstance(found, Layout):
-        found = list_class_folders(found.fs, found.images, found.names)
+        wanted = expected_keys(names)
+        found = list_class_folders(found.fs, found.images, found.fs.survey(), wanted)
     return _open_listing(name_classes(found, names), splits, val_share, on_error)
-
-
-def find_data(root: str | Path) -> Layout | Listing:
-    """Finds out what lies at a path: a layout of FER-2013 or class folders, or a listing.
-
-    Raises:
-        DataNotFoundError: If there are no faces.
-    """
-    path = Path(root)
-    if path.suffix.lower() in SUFFIXES and path.is_file():
-        fs = LocalFolder(path.parent)
-        if path.suffix.lower() != ".csv" or not has_pixels(fs, path.name):
-            return list_table(fs, path.name)
-    try:
-        layout = find_layout(path)
-    except DataNotFoundError:
-        if not path.is_dir():
-            raise
-        layout = Layout("folder", LocalFolder(path))
-        listing = _find_listing(layout)
-        if listing is None:
-            raise
-        return listing
-    if layout.kind != "folder":
-        return layout
-    return _find_listing(layout) or layout
-
-
-def _find_listing(layout: Layout) -> Listing | None:
-    """Finds a known data set, or a table where there are no class folders."""
-    for known in KNOWN_DATASETS:
-        listing = known.find(layout.fs, layout.names)
-        if listing is not None:
-            return listing
-    if layout.is_fer2013:
-        return None
-    classes = {image.label for image in layout.images}
-    tables = [n for n in layout.names if n.lower().endswith(SUFFIXES) and n.count("/") < 2]
-    tables = [n for n in tables if is_table(layout.fs, n)] if len(classes) < 2 else []
-    if len(tables) > 1:
-        raise DataError(
-            f"{layout.fs.path} has several tables of faces: {', '.join(tables[:5])}; give one of "
-            "them as --data"
-        )
-    return list_table(layout.fs, tables[0]) if tables else None
 
 
 def _open_fer2013(

@@ -192,22 +192,22 @@ def _explain_faces(
     label: str | None,
 ) -> Iterator[Explanation]:
     places = [
-        (read, face, box)
+        (read.path, *of_face)
         for read in reads
-        for face, box in zip(read.faces, read.boxes, strict=True)
+        for of_face in zip(read.faces, read.boxes, read.warnings, strict=True)
     ]
     for start in range(0, len(places), _BATCH):
         batch = places[start : start + _BATCH]
-        faces = [face for _, face, _ in batch]
+        faces = [face for _, face, _, _ in batch]
         predictions = predictor(faces)
         labels = [label or prediction.label for prediction in predictions]
         x = loaded.preprocessing.tensor(torch.from_numpy(np.stack(faces)).to(loaded.device))
         maps = METHODS[method](loaded.module, x, [loaded.label_names.index(n) for n in labels])
         heat_maps = maps.detach().cpu().numpy()
-        for (read, face, box), found, name, heat in zip(
+        for (path, face, box, warning), found, name, heat in zip(
             batch, predictions, labels, heat_maps, strict=True
         ):
-            prediction = replace(found, box=box, path=read.path, warning=read.warning)
+            prediction = replace(found, box=box, path=path, warning=warning)
             shown = None if method == "attention" else name
             yield Explanation(heat, prediction, shown, face, method, loaded.name)
 

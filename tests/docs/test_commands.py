@@ -10,12 +10,15 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
+from service_clients import commanded
 from synthetic_files import write_csv, write_votes
 
 import fer_zoo
@@ -40,6 +43,7 @@ SHORTER = {
     "python examples/report_rows.py": "--rows 14 --epochs 1 --batch-size 14",
     "python examples/imagenet_start.py": "--epochs 1 --batch-size 14 --img-size 32",
     "python examples/train_zoo.py": "--only vgg_nano --epochs 1 --batch-size 14",
+    "python examples/service/load_test.py": "--clients 1 4 --requests 20 --hostile 8",
 }
 #: Beginnings of commands that do not run, and why.
 SKIPPED = {
@@ -57,7 +61,10 @@ SKIPPED = {
     "bash docs/tools/train_on_gpu.sh": "it needs a GPU",
     "fer-zoo train toy": "test_contributing.py does it",
     "torchrun": "tests/training does it",
+    "fer-zoo demo": "tests/demo does it",
 }
+#: Commands that the fixture ``services`` runs.
+SERVICE = re.compile("fer-zoo serve|curl ")
 #: Words of Python blocks, and what stands in their place.
 REPLACED = {"epochs=60": "epochs=1, batch_size=14, img_sizes=[[0, 32]], batch_norm_faces=7"}
 #: Words of Python blocks that do not run, and why.
@@ -122,6 +129,8 @@ def prepared(tmp_path_factory, synthetic_faces):
     for name in ("photo.jpg", "party.jpg", "album/a.jpg", "album/deeper/b.jpg"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(portrait).save(root / name)
+    first, second = (Image.fromarray(face) for face in few.pixels[:2])
+    first.save(root / "clip.gif", save_all=True, append_images=[second])
     for path in ["face.png", *(f"faces/{part}/{label}/{i}.png" for part in ("train", "val")
                                for label in ("bored", "amused") for i in range(2))]:  # fmt: skip
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -158,6 +167,24 @@ def check_settings(args):
     load_config(recipe, **settings | ({"model": args.model} if args.model else {}))
 
 
+@pytest.fixture
+def services():
+    """Runs commands of the service: ``fer-zoo serve`` on a free port, and ``curl`` there."""
+    ports = []
+
+    def run(command):
+        if command[0] == "curl":
+            if shutil.which("curl") is None:
+                pytest.skip("no curl")
+            words = [word.replace(":8000", f":{ports[-1]}") for word in command]
+            subprocess.run([*words, "--fail", "--silent", "--show-error"], check=True, timeout=60)
+        else:
+            ports.append(running.enter_context(commanded(command[2:])))
+
+    with ExitStack() as running:
+        yield run
+
+
 def run(command):
     """Runs a command in this process."""
     added = beginning(SHORTER, command)
@@ -173,12 +200,12 @@ def run(command):
 
 
 @pytest.mark.parametrize("text", cases("console"))
-def test_commands_run(text, reader, capsys):
+def test_commands_run(text, reader, services, capsys):
     found = commands(text)
     wanted = [command for command in found if not beginning(SKIPPED, command)]
     for command in wanted:
         make_runs(" ".join(command))
-        run(command)
+        (services if SERVICE.match(" ".join(command)) else run)(command)
     if not wanted:
         pytest.skip("; ".join(sorted({SKIPPED[beginning(SKIPPED, c)] for c in found})))
 
@@ -212,5 +239,5 @@ def test_the_exceptions_are_few_and_used():
     unused |= {words for words in (*REPLACED, *SKIPPED_PYTHON) if words not in text}
     assert not unused
     ours = [key for key in SKIPPED if key.startswith(("fer-zoo", "python examples"))]
-    assert ours == ["fer-zoo train toy"]
+    assert ours == ["fer-zoo train toy", "fer-zoo demo"]
     assert ["fer-zoo", "bench"] in ALL
