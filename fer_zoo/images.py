@@ -181,7 +181,10 @@ def describe_left_out(names: Iterable[str]) -> str:
 
 
 def _way_out(endings: Iterable[str]) -> str:
-    hints = [(_HEIF, "HEIC needs pip install 'fer_zoo[heif]'"), (_VIDEOS, "take a video's frames")]
+    hints = [
+        (_HEIF, "HEIC needs pip install 'fer_zoo[heif]'"),
+        (_VIDEOS, "for a video use fer-zoo video"),
+    ]
     found = [hint for kinds, hint in hints if any(ending in kinds for ending in endings)]
     return "".join(f"; {hint}" for hint in found)
 
@@ -250,8 +253,8 @@ def _picture(
 def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise ImageTooLargeError(
-            f"{name}: {width}x{height} pixels are more than {max_pixels:,}; shrink it, or raise "
-            "max_pixels (--max-pixels)"
+            f"{name}: {width}x{height} pixels are more than {max_pixels:,}; shrink it; or, to "
+            "predict, raise max_pixels (fer-zoo predict --max-pixels)"
         )
 
 

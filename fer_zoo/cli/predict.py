@@ -121,7 +121,7 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts every file and reports those that are no images."""
-    from fer_zoo.cli._files import check_shard, find_images, shard
+    from fer_zoo.cli._files import check_shard, find_images, is_folder, shard
     from fer_zoo.errors import ConfigError, DataNotFoundError
 
     if args.top < 1:
@@ -139,7 +139,8 @@ def run(args: argparse.Namespace) -> int:
         )
     predictor = _predictor(args)
     for pattern in found.missing:
-        print(f"fer-zoo: {pattern}: no such file", file=sys.stderr)
+        wrong = "no images in it" if is_folder(Path(pattern)) else "no such file"
+        print(f"fer-zoo: {pattern}: {wrong}", file=sys.stderr)
     paths = found.paths if part is None else shard(found.paths, *part)
     failed = len(found.missing) + _predict(args, predictor, paths)
     if failed:
@@ -214,7 +215,7 @@ def _printer(
     files: ExitStack,
 ) -> tuple[Show, set[str]]:
     """Returns what prints predictions, and the paths that are done already."""
-    from fer_zoo.cli._csv import CsvWriter, open_csv, settings_of
+    from fer_zoo.cli._csv import Columns, CsvWriter, open_csv, settings_of
     from fer_zoo.cli._drawings import saving
     from fer_zoo.images import read_picture
 
@@ -223,13 +224,13 @@ def _printer(
     if args.json:
         show = _show_json
     elif args.csv == "-":
-        settings = settings_of(args.model, predictor)
-        writer = CsvWriter(sys.stdout, predictor.label_names, settings)
+        columns = Columns(predictor.label_names, settings_of(args.model, predictor))
+        writer = CsvWriter(sys.stdout, columns)
         writer.write_header()
         show = writer.show
     elif args.csv:
-        settings = settings_of(args.model, predictor)
-        writer, done = open_csv(Path(args.csv), predictor.label_names, settings, args.resume)
+        columns = Columns(predictor.label_names, settings_of(args.model, predictor))
+        writer = open_csv(Path(args.csv), columns, args.resume, lambda rows: done.add(rows[0][0]))
         files.callback(writer.close)
         show = writer.show
     else:
