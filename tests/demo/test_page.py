@@ -12,6 +12,8 @@ from PIL import Image
 
 import fer_zoo
 from fer_zoo import runtime
+from fer_zoo.demo.builder import BUDGET
+from fer_zoo.demo.packages import ENGINES
 from fer_zoo.inference.detection import MtcnnDetector
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -86,6 +88,18 @@ def test_a_photo_by_each_model(visit, page_folder, portrait):
     check(page, page_folder, "dacl", portrait)
 
 
+def test_the_budget(page_folder):
+    """What a browser loads, all files together, gzipped; it loads one of the two engines."""
+    sent = {}
+    for path in page_folder.rglob("*"):
+        if path.is_file() and path.suffix != ".gz":
+            packed = path.with_name(f"{path.name}.gz")
+            name = path.relative_to(page_folder).as_posix()
+            sent[name] = (packed if packed.exists() else path).stat().st_size
+    engines = [sum(sent.pop(f"engines/{name}") for name in names) for names in ENGINES.values()]
+    assert sum(sent.values()) + max(engines) < BUDGET == 15e6
+
+
 def test_several_faces_by_keyboard(visit, portrait):
     page = ready(visit())
     two = np.concatenate([portrait, portrait[:, ::-1]], axis=1)
@@ -114,6 +128,33 @@ def test_the_camera(visit):
     page.wait_for_selector("#video", state="hidden")
     assert page.evaluate("video.srcObject") is None
     assert page.inner_text("#camera") == "Use the camera"
+
+
+def test_a_camera_that_is_unplugged(visit):
+    page = ready(visit(permissions=["camera"]))
+    page.click("#camera")
+    page.wait_for_selector(".box")
+    page.evaluate("video.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
+    expect(page.locator("#message")).to_contain_text("The camera is gone")
+    assert page.is_visible("#empty")
+
+
+def test_a_photo_while_the_camera_is_asked_for(visit, portrait):
+    script = (
+        "const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
+        "navigator.mediaDevices.getUserMedia = async (wish) => {"
+        " await new Promise((done) => { window.allow = done; });"
+        " return (window.stream = await ask(wish)); };"
+    )
+    page = ready(visit(script=script, permissions=["camera"]))
+    page.click("#camera")
+    assert page.is_disabled("#camera")
+    page.set_input_files("#file", png(portrait))
+    page.wait_for_selector(".box")
+    page.evaluate("allow()")
+    expect(page.locator("#camera")).to_be_enabled()
+    assert page.evaluate("stream.getTracks()[0].readyState") == "ended"
+    assert page.is_visible("#photo") and page.inner_text("#camera") == "Use the camera"
 
 
 def test_a_refused_camera(visit):
