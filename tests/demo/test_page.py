@@ -3,7 +3,9 @@
 import http.server
 import io
 import json
+import os
 import re
+import shutil
 import time
 
 import numpy as np
@@ -98,6 +100,12 @@ def test_the_budget(page_folder):
             sent[name] = (packed if packed.exists() else path).stat().st_size
     engines = [sum(sent.pop(f"engines/{name}") for name in names) for names in ENGINES.values()]
     assert sum(sent.values()) + max(engines) < BUDGET == 15e6
+
+
+def test_webgpu_that_does_not_start(visit):
+    page = ready(visit(query="?engine=webgpu"))
+    assert page.evaluate("document.documentElement.dataset.engine") == "wasm"
+    assert "WebAssembly" in page.inner_text("#engine")
 
 
 def test_several_faces_by_keyboard(visit, portrait):
@@ -208,6 +216,17 @@ def test_a_worker_that_does_not_start(visit):
     page = visit(script="window.Worker = class { constructor() { throw new Error('no worker'); } }")
     page.wait_for_selector("#message.error")
     assert "could not load what it needs: no worker" in page.inner_text("#message")
+
+
+def test_a_model_that_is_missing(visit, serve, page_folder, tmp_path):
+    shutil.copytree(page_folder, tmp_path / "site", copy_function=os.link)
+    for path in (tmp_path / "site" / "models").glob("0-*"):
+        path.unlink()
+    page = visit(serve(tmp_path / "site"))
+    page.wait_for_selector("#message.error")
+    assert "vgg_small.onnx could not be loaded (404)" in page.inner_text("#message")
+    assert all("404" in words for words in page.wrong)
+    page.wrong.clear()
 
 
 class Plain(http.server.SimpleHTTPRequestHandler):
