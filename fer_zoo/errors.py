@@ -1,5 +1,8 @@
 """The errors a user can meet. Each message names what is wrong, where, and the way out."""
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class FerZooError(Exception):
     """Base of every error raised for a user's mistake or a bad file; the CLI prints it plainly."""
@@ -30,7 +33,13 @@ class DataNotFoundError(FerZooError, FileNotFoundError):
 
 
 class ImageError(FerZooError, ValueError):
-    """An input to predict that is no usable image; the message names the file."""
+    """An input to predict that is no usable image; the message names the file.
+
+    Attributes:
+        predictions: Where one of several images cannot be used: what the images before it gave.
+    """
+
+    predictions: Sequence[Any] = ()
 
 
 class ImageTooLargeError(ImageError):

@@ -39,8 +39,18 @@ def name_of(source: object) -> str | None:
     """Returns the path or URL of a source, None where it has neither."""
     if isinstance(source, (str, os.PathLike)):
         name = os.fsdecode(source)
-        return None if name.startswith("data:") else name
+        return None if is_data_uri(name) else name
     return None
+
+
+def is_data_uri(text: str) -> bool:
+    """Says whether a text is a data URI; blanks before it and its case do not matter.
+
+    Example:
+        >>> is_data_uri(" DATA:image/png;base64,AAAA"), is_data_uri("data/face.png")
+        (True, False)
+    """
+    return text.lstrip()[:5].lower() == "data:"
 
 
 def read_bytes(source: Encoded) -> tuple[bytes, str]:
@@ -69,7 +79,7 @@ def read_bytes(source: Encoded) -> tuple[bytes, str]:
 
 
 def _from_text(text: str) -> bytes:
-    if text.startswith("data:"):
+    if is_data_uri(text):
         return _from_data_uri(text)
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
     if scheme is None:
@@ -83,10 +93,13 @@ def _from_text(text: str) -> bytes:
 
 def _from_data_uri(text: str) -> bytes:
     head, comma, body = text.partition(",")
-    if not comma or not head.endswith(";base64"):
-        raise ImageError("the data URI has no base64: expected data:image/png;base64,...")
+    raw = unquote_to_bytes(body)  # base64 with %2B and %2F, or the bytes themselves
+    if not re.search(r";\s*base64\s*$", head, re.IGNORECASE):
+        if not comma or raw == body.encode():
+            raise ImageError("the data URI has no base64: expected data:image/png;base64,...")
+        return raw
     try:
-        compact = re.sub(r"\s", "", body).translate(str.maketrans("-_", "+/"))
+        compact = re.sub(r"\s", "", raw.decode("ascii")).translate(str.maketrans("-_", "+/"))
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ImageError(f"the data URI has damaged base64 ({error}); encode it again") from error

@@ -7,7 +7,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fer_zoo.errors import ConfigError, ImageError, ImageTooLargeError
 from fer_zoo.image_sources import Encoded, is_encoded, read_bytes
-from fer_zoo.pixels import as_pixels, check_bits, is_tensor, to_eight_bits
+from fer_zoo.pixels import as_pixels, brightest, check_bits, is_tensor, to_eight_bits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +37,8 @@ _NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 _HEIF = (".heic", ".heics", ".heif", ".heifs", ".hif")
 _VIDEOS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 _REDUCIBLE = ("L", "RGB", "CMYK", "YCbCr")
+#: Formats whose further frames are no pictures of their own: depth, layers, thumbnails.
+_ONE_PICTURE = ("HEIF", "MPO", "PSD")
 _open_lock = threading.Lock()
 
 
@@ -47,10 +49,12 @@ class Picture:
     Args:
         image: The image, upright, in mode L or RGB.
         size: Width and height in pixels at the full resolution, upright.
+        animated: Whether its file has more frames; the first is taken.
     """
 
     image: Image.Image
     size: tuple[int, int]
+    animated: bool = False
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -67,12 +71,14 @@ def read_image(
 ) -> Image.Image:
     """Reads an image from wherever it is.
 
-    Images are turned upright by their EXIF orientation; of several frames the first counts.
-    Transparent pixels show mid-gray; embedded colour profiles are ignored. The scale of pixels
-    follows their type: 8 bits as they are; 16 bits from 0..65535 to 0..255; floats from [0, 1] to
-    0..255; other integers must lie in 0..255; booleans are black and white. What could have another
-    scale is refused: 16-bit pixels of 10, 12 or 14 bits (give ``bits``), floats in 0..255 or
-    -1..1. An image of more than ``FULL_PIXELS`` pixels is read at half the resolution or less.
+    Images are turned upright by their EXIF orientation. Of a file with several frames the first is
+    taken, of a PIL image the one that it is at. Transparent pixels show mid-gray; embedded colour
+    profiles are ignored. The scale of pixels follows their type: 8 bits as they are; 16 bits from
+    0..65535 to 0..255; floats from [0, 1] to 0..255; other integers must lie in 0..255; booleans
+    are black and white. What could have another scale is refused: 16-bit pixels of 10, 12 or 14
+    bits (give ``bits``), floats in 0..255 or -1..1, integers of 0 and 1 only. The few brightest
+    pixels do not count in this. An image of more than ``FULL_PIXELS`` pixels is read at half the
+    resolution or less.
 
     Args:
         source: A path, an http or https URL, a data URI with base64, bytes, an open file, a PIL
@@ -81,7 +87,7 @@ def read_image(
         color: Order of the channels of arrays and tensors: ``"rgb"``, or ``"bgr"`` as OpenCV has
             them.
         bits: How many bits integer pixels of more than 8 bits have, from 8 to 16.
-        max_pixels: The most pixels that a file may have.
+        max_pixels: The most pixels that it may have.
 
     Returns:
         An image in mode L or RGB.
@@ -105,18 +111,24 @@ def read_picture(
     check_options(color, bits, max_pixels)
     if is_encoded(source):
         return _decode(*read_bytes(source), bits, max_pixels)  # type: ignore[arg-type]
-    if isinstance(source, Image.Image):
-        image = _upright(source, "the image", bits)
-    elif is_tensor(source) or isinstance(source, np.ndarray):
-        name = "the tensor" if is_tensor(source) else "the array"
-        pixels = as_pixels(source, name, color, bits)
-        image = _eight_bits(Image.fromarray(pixels), name, bits)
-    else:
+    if not isinstance(source, (Image.Image, np.ndarray)) and not is_tensor(source):
         raise ImageError(
             f"cannot read an image from {type(source).__name__}; give a path, URL, bytes, an open "
             "file, PIL image, numpy array (H, W) or (H, W, 3), or torch tensor (H, W) or (3, H, W)"
         )
-    return Picture(image, image.size)
+    name = "the image" if isinstance(source, Image.Image) else "the array"
+    name = "the tensor" if is_tensor(source) else name
+    try:
+        if isinstance(source, Image.Image):
+            return _picture(source, name, bits, max_pixels)
+        pixels = as_pixels(source, name, color, bits)
+        _check_size(pixels.shape[1], pixels.shape[0], name, max_pixels)
+        image = _eight_bits(Image.fromarray(pixels), name, bits)
+        return Picture(image, image.size)
+    except ImageError:
+        raise
+    except Exception as error:  # its file may be damaged or closed
+        raise ImageError(f"{name} cannot be read: {error or type(error).__name__}") from error
 
 
 def check_options(color: str, bits: int | None, max_pixels: int) -> None:
@@ -208,18 +220,8 @@ def _open(data: bytes) -> Image.Image:
 def _decode(data: bytes, name: str, bits: int | None, max_pixels: int) -> Picture:
     try:
         with _open(data) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise ImageTooLargeError(
-                    f"{name}: {width}x{height} pixels are more than {max_pixels:,}; shrink it, or "
-                    "raise max_pixels (--max-pixels)"
-                )
-            factor = math.ceil(math.sqrt(width * height / FULL_PIXELS))
-            if factor > 1:  # a JPEG is decoded at a lower resolution, others are shrunk
-                image.draft(None, (width // factor, height // factor))
-            upright = _upright(image, name, bits)
-            turned = (upright.width > upright.height) != (width > height) and width != height
-            return Picture(upright, (height, width) if turned else (width, height))
+            animated = getattr(image, "is_animated", False) and image.format not in _ONE_PICTURE
+            return replace(_picture(image, name, bits, max_pixels, True), animated=animated)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -229,6 +231,28 @@ def _decode(data: bytes, name: str, bits: int | None, max_pixels: int) -> Pictur
         raise ImageError(f"{name}: no image that Pillow reads{hint}") from error
     except Exception as error:  # decoders of damaged files raise nearly anything
         raise ImageError(f"{name}: damaged image: {error}") from error
+
+
+def _picture(
+    image: Image.Image, name: str, bits: int | None, max_pixels: int, ours: bool = False
+) -> Picture:
+    """Returns an opened image; one that is ours is not decoded at more than is needed of it."""
+    width, height = image.size
+    _check_size(width, height, name, max_pixels)
+    factor = math.ceil(math.sqrt(width * height / FULL_PIXELS))
+    if factor > 1 and ours:  # a JPEG is decoded at a lower resolution, others are shrunk
+        image.draft(None, (width // factor, height // factor))
+    upright = _upright(image, name, bits)
+    turned = (upright.width > upright.height) != (width > height) and width != height
+    return Picture(upright, (height, width) if turned else (width, height))
+
+
+def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageTooLargeError(
+            f"{name}: {width}x{height} pixels are more than {max_pixels:,}; shrink it, or raise "
+            "max_pixels (--max-pixels)"
+        )
 
 
 def _upright(image: Image.Image, name: str, bits: int | None) -> Image.Image:
@@ -241,7 +265,7 @@ def _upright(image: Image.Image, name: str, bits: int | None) -> Image.Image:
         bits = 12
     image.load()
     upright = _shrunk(_eight_bits(_shrunk(image), name, bits))
-    if deep and 0 < np.asarray(upright).max() <= 63:
+    if deep and 0 < brightest(np.asarray(upright)) <= 63:
         raise ImageError(_deep_colours(name))
     return upright
 
@@ -280,6 +304,8 @@ def _eight_bits(image: Image.Image, name: str, bits: int | None) -> Image.Image:
             pixels = pixels.astype(np.uint16)
         return Image.fromarray(to_eight_bits(pixels, name, bits))
     if image.has_transparency_data:
+        if image.mode == "La":  # Pillow goes to colours only by this way
+            image = image.convert("LA")
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image)
     mode = "L" if image.mode in ("1", "L") else "RGB"

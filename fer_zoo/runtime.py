@@ -181,7 +181,7 @@ class Predictor(BasePredictor[Found]):
             )
         super().__init__(
             self.record.label_names, Preprocessing.from_json(self.record.preprocessing),
-            detect=detect, detector=detector, **options,
+            self.record.weights_sha256, detect=detect, detector=detector, **options,
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, object]:

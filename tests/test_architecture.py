@@ -24,7 +24,7 @@ LEVELS = (
     ("runtime",),
     ("evaluation", "exporting", "model_info", "service"),
     ("audit", "training"),
-    ("benchmark",),
+    ("benchmark", "demo"),
     ("_timm_hook",),
     ("fer_zoo",),
     ("cli",),

@@ -4,6 +4,7 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -41,6 +42,20 @@ def test_every_source_gives_the_same(tmp_path, monkeypatch):
         ]  # fmt: skip
         for source in sources:
             assert np.array_equal(np.asarray(read_image(source)), FACE), source
+
+
+@given(
+    scheme=st.sampled_from(["data:", "DATA:", "Data:"]),
+    kind=st.sampled_from(["image/png", "", "IMAGE/PNG;charset=utf-8"]),
+    base=st.sampled_from([";base64,", ";BASE64,", "; base64 ,"]),
+    before=st.sampled_from(["", " ", "\n  "]),
+    form=st.sampled_from([str, quote, lambda text: quote(text, safe=""), lambda t: f"{t}\n"]),
+)
+def test_a_data_uri_is_read_in_any_spelling(scheme, kind, base, before, form):
+    source = before + scheme + kind + base + form(URI.partition(",")[2])
+    assert np.array_equal(np.asarray(read_image(source)), FACE)
+    raw = f"{before}{scheme}{kind},{quote(PNG)}"
+    assert np.array_equal(np.asarray(read_image(raw)), FACE)
 
 
 @pytest.mark.parametrize(

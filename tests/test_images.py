@@ -190,6 +190,10 @@ def test_arrays_and_tensors():
         (GRAY.astype(np.int16) - 100, "uint8"),
         (np.array([["a", "b"]]), "uint8"),
         (GRAY.astype(complex), "uint8"),
+        ((GRAY > 99).astype(np.uint8), "floats in"),
+        (np.array([[b"a"]]), "uint8"),
+        (np.zeros((4, 4), "M8[s]"), "uint8"),
+        (np.zeros((4, 4), [("x", "u1")]), "uint8"),
         (np.zeros((3, 48, 48), np.uint8), r"\(H, W, 3\)"),
         (np.zeros((48, 48, 2), np.uint8), r"\(H, W, 3\)"),
         (np.zeros((2, 48, 48, 3), np.uint8), r"list\(batch\)"),
@@ -276,6 +280,63 @@ def test_large_images_are_read_reduced(tmp_path, monkeypatch, name, orientation)
     expected = np.asarray(whole.image.convert("L").resize(small.image.size, Image.Resampling.BOX))
     found = np.asarray(small.image.convert("L"))
     assert np.abs(found.astype(int) - expected).max() <= 12
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_large_pil_images_keep_their_size_for_boxes(tmp_path, monkeypatch, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = saved(tmp_path, Image.fromarray(RGB).resize((320, 240)), "a.png", exif=exif)
+    whole = read_picture(path)
+    monkeypatch.setattr(images, "FULL_PIXELS", 80 * 60)
+    with Image.open(path) as image:
+        small = read_picture(image)
+    assert small.size == whole.size and small.scale == (4, 4)
+
+
+def test_the_bound_of_pixels_holds_for_every_source(tmp_path):
+    path = saved(tmp_path, Image.fromarray(RGB), "a.png")
+    for source in (path, path.read_bytes(), Image.fromarray(RGB), RGB, torch.from_numpy(GRAY)):
+        with pytest.raises(ImageError, match=r"30x20 pixels are more than 599;.*--max-pixels"):
+            read_image(source, max_pixels=599)
+        assert read_image(source, max_pixels=600).size == (30, 20)
+
+
+MODES = "1 L P RGB RGBA CMYK YCbCr LAB HSV I F LA PA RGBX RGBa La I;16 I;16L I;16B I;16N".split()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_is_read_or_refused(mode):
+    ramp = Image.fromarray(GRAY)
+    if mode in ("I", "F") or mode.startswith("I;16"):
+        values = GRAY / 255 if mode == "F" else GRAY.astype(np.uint32) * 257
+        kind = {"F": "<f4", "I": "<i4", "I;16B": ">u2"}.get(mode, "<u2")
+        image = Image.frombytes(mode, ramp.size, values.astype(kind).tobytes())
+    elif mode in ("La", "RGBa"):
+        image = ramp.convert({"La": "LA", "RGBa": "RGBA"}[mode]).convert(mode)
+    elif mode in ("P", "PA"):  # with a palette of grays
+        image = ramp.convert("P").convert(mode)
+    else:
+        image = ramp.convert("RGB").convert(mode) if mode != "LAB" else Image.new(mode, ramp.size)
+    try:
+        found = read_image(image)
+    except ImageError as error:
+        assert mode == "LAB" and "the image" in str(error)  # Pillow 12 and before
+        return
+    if mode not in ("LAB", "1"):
+        assert np.abs(np.asarray(found.convert("L")).astype(int) - GRAY).max() <= 3
+
+
+def test_pil_images_that_cannot_be_read_are_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    path = saved(tmp_path, Image.fromarray(noise), "a.png")
+    closed = Image.open(path)
+    closed.close()
+    path.write_bytes(path.read_bytes()[:500])
+    with Image.open(path) as damaged:
+        for image in (closed, damaged):
+            with pytest.raises(ImageError, match="the image"):
+                read_image(image)
 
 
 def test_twelve_bit_files_are_refused_or_read(tmp_path):

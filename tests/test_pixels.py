@@ -8,7 +8,7 @@ from fer_zoo.errors import ConfigError, ImageError
 from fer_zoo.images import read_image
 from fer_zoo.pixels import split_batch
 
-SIDES = st.integers(5, 9)
+SIDES = st.integers(8, 12)
 sides = st.tuples(SIDES, SIDES)
 
 
@@ -36,7 +36,35 @@ def forms_of(pixels):
         yield ((wide / 255 - 0.5077) / 0.255).astype(dtype)
         yield (wide / 255 / 255).astype(dtype)
     yield pixels.astype(np.int8)
-    yield (wide / 255).astype(np.int64)
+    for dtype in (np.uint8, np.int32, np.int64, np.uint16):
+        yield (wide / 255).astype(dtype)
+
+
+def with_hot_pixel(form, at):
+    """One pixel as bright as the type allows, as a fault of a sensor is."""
+    form.flat[at] = np.iinfo(form.dtype).max if form.dtype == np.uint16 else 1
+    return form
+
+
+def with_alpha(form):
+    """Colours with an alpha that is opaque in the type's own scale."""
+    opaque = np.iinfo(form.dtype).max if form.dtype.kind in "iu" else 1
+    return np.dstack([form, form, form, np.full_like(form, opaque)])
+
+
+@settings(max_examples=20, deadline=None)
+@given(sides, st.integers(0, 2**31), st.integers(0, 63), st.sampled_from([10, 12, 14]))
+def test_a_hot_pixel_or_alpha_does_not_hide_frames_of_few_bits(size, seed, at, bits):
+    pixels = gray(*size, seed)
+    frame = np.rint(pixels / 255.0 * (2**bits - 1)).astype(np.uint16)
+    for form in (frame, frame / 65535):
+        for changed in (with_hot_pixel(form.copy(), at), with_alpha(form)):
+            with pytest.raises(ImageError, match=r"bits=|white is 1"):
+                read_image(changed)
+    hot = np.asarray(read_image(with_hot_pixel(frame.copy(), at), bits=bits)).astype(int)
+    assert hot.flat[at] == 255
+    hot.flat[at] = pixels.flat[at]
+    assert np.abs(hot - pixels).max() <= 1
 
 
 @settings(max_examples=20, deadline=None)
@@ -132,3 +160,62 @@ def test_one_image_is_no_batch_or_refused(channels, size, as_tensor):
 def test_batches_without_clear_channels(shape):
     with pytest.raises(ImageError, match="no clear channels"):
         split_batch(np.zeros(shape, np.uint8))
+
+
+@given(st.integers(1, 60), st.integers(1, 200), st.integers(1, 200), st.booleans())
+def test_what_is_no_batch_of_faces_is_refused(n, height, width, as_tensor):
+    batch = np.zeros((n, height, width), np.uint8)
+    faces = min(height, width) >= 8 and max(height, width) <= 4 * min(height, width)
+    try:
+        found = split_batch(torch.from_numpy(batch) if as_tensor else batch)
+    except ImageError as error:
+        assert not faces or n in (3, 4)  # three gray faces could be one colour picture
+        assert "list(x)" in str(error)
+        return
+    assert faces if found else (as_tensor and n == 1) or width in (1, 3, 4)  # else one picture
+
+
+@pytest.mark.parametrize("shape", [(48, 48, 2), (48, 48, 5), (1080, 1920, 2), (9, 1, 48, 300)])
+def test_channels_that_no_picture_has_are_no_faces(shape):
+    for array in (np.zeros(shape, np.uint8), np.zeros(shape, np.float32)):
+        with pytest.raises(ImageError, match=r"x\[:, :, 0\]"):
+            split_batch(array)
+
+
+@given(sides, st.integers(0, 63), st.sampled_from(["gray", "colour", "batch"]))
+def test_masked_pixels_are_refused(size, at, kind):
+    shape = {"gray": size, "colour": (*size, 3), "batch": (5, *size)}[kind]
+    masked = np.ma.masked_array(np.full(shape, 90, np.uint8))
+    reads = [split_batch] if kind == "batch" else [split_batch, read_image]
+    for read in reads:
+        read(masked)  # nothing is masked
+    masked.mask = np.zeros(shape, bool)
+    masked.mask.flat[at] = True
+    for read in reads:
+        with pytest.raises(ImageError, match=r"x\.filled"):
+            read(masked)
+        read(masked.filled(128))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, of kinds that may change
+@pytest.mark.parametrize("dims", [2, 3, 4])
+def test_tensors_without_plain_values_are_refused(dims):
+    dense = torch.rand((5, 3, 12, 12)[-dims:])
+    kinds = {
+        "sparse": dense.to_sparse,
+        "csr": lambda: dense.reshape(-1, 12).to_sparse_csr(),
+        "quantised": lambda: torch.quantize_per_tensor(dense, 0.01, 0, torch.quint8),
+        "meta": lambda: dense.to("meta"),
+        "nested": lambda: torch.nested.nested_tensor([dense, dense]),
+        "jagged": lambda: torch.nested.nested_tensor([dense, dense], layout=torch.jagged),
+        "complex": lambda: dense.to(torch.complex64),
+    }
+    for name, make in kinds.items():
+        tensor = make()
+        for read in (split_batch, read_image):
+            try:
+                read(tensor)
+            except ImageError as error:
+                assert "give" in str(error) or "convert" in str(error), name
+            else:
+                assert name == "complex" and read is split_batch

@@ -1,8 +1,8 @@
 """Measures how faces are found and cropped, and what that does to their labels.
 
-Ground truth is made. Faces of FER-2013's PublicTest, 96 to 200 pixels wide, and portraits in the
-public domain (scikit-image's astronaut; more of them with --portraits) at 24 to 200 pixels are
-placed into photographs without people that scikit-image ships. Writes one JSON file, from which
+Ground truth is made. Faces of FER-2013's PublicTest, 96 to 200 pixels wide, and a portrait at 24 to
+200 pixels are placed into photographs without people that scikit-image ships. The portrait is its
+astronaut: Eileen Collins, by NASA, in the public domain. Writes one JSON file, from which
 docs/tools/generate.py makes the tables of docs/prediction.md.
 
     python docs/tools/measure_crops.py --data fer2013.npz --out docs/results/crops.json
@@ -163,29 +163,22 @@ def alignment(predictor: Predictor, faces: np.ndarray, truth: list[str], kind: s
     return rows
 
 
-def portraits(folder: Path | None) -> list[tuple[str, Image.Image, Box]]:
-    """Returns portraits cut around a face, with the face's box as MTCNN has it at full size."""
-    files = [Path(skimage.data_dir) / "astronaut.png"]
-    files += sorted(folder.iterdir()) if folder else []
-    detect, found = DETECTORS["mtcnn"](), []
-    for file in files:
-        image = read_image(file).convert("RGB")
-        x0, y0, x1, y1 = detect(image)[0].box
-        grow = 0.6 * (y1 - y0)
-        around = (max(0, x0 - grow), max(0, y0 - grow))
-        part = image.crop((*map(int, around), int(x1 + grow), int(y1 + grow)))
-        box = (x0 - int(around[0]), y0 - int(around[1]), x1 - int(around[0]), y1 - int(around[1]))
-        found.append((file.name, part, box))
-    return found
+def portrait() -> tuple[Image.Image, Box]:
+    """Returns a portrait cut around its face, with the face's box as MTCNN has it at full size."""
+    image = read_image(Path(skimage.data_dir) / "astronaut.png").convert("RGB")
+    x0, y0, x1, y1 = DETECTORS["mtcnn"]()(image)[0].box
+    grow = 0.6 * (y1 - y0)
+    left, top = int(max(0, x0 - grow)), int(max(0, y0 - grow))
+    part = image.crop((left, top, int(x1 + grow), int(y1 + grow)))
+    return part, (x0 - left, y0 - top, x1 - left, y1 - top)
 
 
-def recall_by_size(detect: FaceDetector, people: list[tuple[str, Image.Image, Box]]) -> Any:
-    """Measures recall of portraits by the height of the face in pixels, in photographs of 1600."""
+def recall_by_size(detect: FaceDetector, part: Image.Image, box: Box) -> Any:
+    """Measures recall of a portrait by the height of the face in pixels, in photographs of 1600."""
     rows = {}
     for size in SIZES:
         rng, hits, n = np.random.default_rng(size), 0, 0
         for i, place in enumerate(places()):
-            _, part, box = people[i % len(people)]
             scale = size / (box[3] - box[1])
             small = part.resize((round(part.width * scale), round(part.height * scale)))
             small = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if i % 2 else small
@@ -202,7 +195,9 @@ def recall_by_size(detect: FaceDetector, people: list[tuple[str, Image.Image, Bo
     return rows
 
 
-def agreement(predictor: Predictor, faces: np.ndarray, people: Any) -> dict[str, Any]:
+def agreement(
+    predictor: Predictor, faces: np.ndarray, part: Image.Image, around: Box
+) -> dict[str, Any]:
     """Measures how many labels stay when the box is moved and resized a little.
 
     The faces of FER-2013 have no surroundings: their edge is repeated, as at a photograph's edge.
@@ -210,10 +205,7 @@ def agreement(predictor: Predictor, faces: np.ndarray, people: Any) -> dict[str,
     rng = np.random.default_rng(1)
     rows = {}
     images = [(Image.fromarray(face), (0.0, 0.0, 48.0, 48.0)) for face in faces]
-    for kind, chosen in {
-        "FER-2013": images,
-        "portraits": [(p, b) for _, p, b in people] * 20,
-    }.items():
+    for kind, chosen in {"FER-2013": images, "portrait": [(part, around)] * 60}.items():
         before = labels(predictor, [crop_face(image, box) for image, box in chosen])
         rows[kind] = {"n": len(chosen)}
         for jitter in JITTERS:
@@ -295,7 +287,6 @@ def main(argv: list[str] | None = None) -> None:
     """Measures everything."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="fer2013.npz")
-    parser.add_argument("--portraits", type=Path, help="folder of more portraits")
     parser.add_argument("--model", default="dacl")
     parser.add_argument("--faces", type=int, default=400, help="of PublicTest (400)")
     parser.add_argument("--out", type=Path, required=True)
@@ -311,17 +302,13 @@ def main(argv: list[str] | None = None) -> None:
     faces = data["pixels"][chosen].reshape(-1, 48, 48)
     predictor = Predictor(args.model)
     truth = [predictor.label_names[code] for code in data["emotion"][chosen]]
-    people = portraits(args.portraits)
-    result: dict[str, Any] = {
-        "model": args.model,
-        "portraits": [name for name, _, _ in people],
-        "detectors": {},
-    }
+    part, box = portrait()
+    result: dict[str, Any] = {"model": args.model, "detectors": {}}
     for name in DETECTORS:
         detect = make_detector(name)
         result["detectors"][name] = {
             **{kind: crops_of(detect, predictor, faces, truth, kind) for kind in ANGLES},
-            "portraits": recall_by_size(detect, people),
+            "portrait": recall_by_size(detect, part, box),
             "no_people": sum(len(detect(place)) for place in places()),
             "milliseconds": {
                 "512x512": milliseconds(detect, (512, 512)),
@@ -332,7 +319,8 @@ def main(argv: list[str] | None = None) -> None:
         print(name, json.dumps(result["detectors"][name]), flush=True)
     result["alignment"] = {kind: alignment(predictor, faces, truth, kind) for kind in ANGLES}
     result["agreement"] = {
-        views: agreement(Predictor(args.model, views=views), faces, people) for views in (1, 2, 20)
+        views: agreement(Predictor(args.model, views=views), faces, part, box)
+        for views in (1, 2, 20)
     }
     result["no_face"] = no_face_scores(predictor, faces)
     print(json.dumps({k: result[k] for k in ("alignment", "agreement", "no_face")}))

@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 from fer_zoo.errors import FerZooError
 
@@ -22,10 +23,19 @@ COMMANDS = {
     "compare": "tell whether one model is better than another on the same faces",
     "train": "train a model and choose its best epoch on the validation split",
     "export": "write a model as a file for ONNX Runtime or torch.export",
+    "demo": "serve a page that names expressions in the browser",
     "bench": "measure training and inference speed on this machine",
     "audit": "look for duplicates, blank faces and wrong labels in a data set",
     "serve": "answer over HTTP: pictures in, faces and expressions out",
 }
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process."""
+        self.exit(2, f"fer-zoo: {message}; see {self.prog} --help\n")
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -36,10 +46,10 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """
     from fer_zoo import __version__
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="fer-zoo",
         description="Facial-expression recognition on small grayscale faces: pretrained models, "
-        "training on FER-2013, evaluation, prediction.",
+        "training on FER-2013 or your own faces and classes, evaluation, prediction.",
         epilog="Try: fer-zoo predict photo.jpg --detect. `fer-zoo COMMAND --help` explains a "
         "command. Apparent expression is not felt emotion.",
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_zoo.errors import ImageError
+from fer_zoo.errors import ConfigError, ImageError
 
 #: The argument that stands for standard input.
 STDIN = "-"
@@ -40,6 +40,7 @@ def find_images(patterns: Iterable[str]) -> FoundFiles:
     """
     from glob import glob
 
+    from fer_zoo.image_sources import is_data_uri
     from fer_zoo.images import describe_left_out, is_image_name
 
     found: dict[str, None] = {}  # a set in order
@@ -48,7 +49,7 @@ def find_images(patterns: Iterable[str]) -> FoundFiles:
         if not pattern:
             raise ImageError("an argument is empty; give files, quoted globs or folders of images")
         path = Path(pattern).expanduser()
-        if pattern == STDIN or "://" in pattern or pattern.startswith("data:"):
+        if pattern == STDIN or "://" in pattern or is_data_uri(pattern):
             files = [pattern]
         elif _is_folder(path):
             below = _below(path)
@@ -88,6 +89,18 @@ def _below(folder: Path) -> list[str]:
     return found
 
 
+def check_shard(text: str) -> tuple[int, int]:
+    """Reads K/N.
+
+    Raises:
+        ConfigError: If it is no part.
+    """
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise ConfigError(f"--shard is {text!r}; give K/N, such as 1/4 to 4/4")
+    return int(part), int(parts)
+
+
 def shard(paths: Iterable[str], part: int, parts: int) -> list[str]:
     """Returns one of several parts of files; each file is in one of them.
 
@@ -119,11 +132,11 @@ class Contents:
 
     def of(self, paths: Iterable[str]) -> Iterator[str | bytes]:
         """Yields files as they are, and the bytes of everything else."""
-        from fer_zoo.image_sources import read_bytes
+        from fer_zoo.image_sources import is_data_uri, read_bytes
 
         for path in paths:
             local = "://" not in path and path != STDIN
-            if local and (path.startswith("data:") or Path(path).expanduser().is_file()):
+            if local and (is_data_uri(path) or Path(path).expanduser().is_file()):
                 yield path
             elif path != STDIN and not (self.keep or local):
                 yield path  # a URL is fetched by the thread that reads it

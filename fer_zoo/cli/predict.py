@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -55,7 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("many files")
     group.add_argument(
         "--shard",
-        type=_shard,
         metavar="K/N",
         help="only the K-th of N parts of the files, K from 1; a file's name decides its part",
     )
@@ -119,22 +119,16 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     )
 
 
-def _shard(text: str) -> tuple[int, int]:
-    part, _, parts = text.partition("/")
-    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no part: give K/N, such as 1/4 to 4/4")
-    return int(part), int(parts)
-
-
 def run(args: argparse.Namespace) -> int:
     """Predicts every file and reports those that are no images."""
-    from fer_zoo.cli._files import find_images, shard
+    from fer_zoo.cli._files import check_shard, find_images, shard
     from fer_zoo.errors import ConfigError, DataNotFoundError
 
     if args.top < 1:
         raise ConfigError(f"--top is {args.top}; it must be 1 or more")
     if args.resume and args.csv in (None, "-"):
         raise ConfigError("--resume needs --csv FILE, the file to continue")
+    part = None if args.shard is None else check_shard(args.shard)
     found = find_images(args.paths)
     if found.left_out:
         print(f"fer-zoo: left out {found.left_out}", file=sys.stderr)
@@ -146,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
     predictor = _predictor(args)
     for pattern in found.missing:
         print(f"fer-zoo: {pattern}: no such file", file=sys.stderr)
-    paths = found.paths if args.shard is None else shard(found.paths, *args.shard)
+    paths = found.paths if part is None else shard(found.paths, *part)
     failed = len(found.missing) + _predict(args, predictor, paths)
     if failed:
         print(f"fer-zoo: {failed} of {len(paths) + len(found.missing)} not done", file=sys.stderr)
@@ -185,8 +179,8 @@ def _predict(args: argparse.Namespace, predictor: "BasePredictor[Any]", paths: l
     from fer_zoo.cli._files import Contents
     from fer_zoo.errors import FerZooError
 
-    failed = doubted = 0
-    doubt = ""
+    failed = 0
+    doubts: dict[str, list[str]] = {}
     contents = Contents(keep=args.save is not None)
     with ExitStack() as files:
         show, done = _printer(args, predictor, paths, contents, files)
@@ -203,13 +197,12 @@ def _predict(args: argparse.Namespace, predictor: "BasePredictor[Any]", paths: l
                 tqdm.write(f"fer-zoo: {named}", file=sys.stderr)
                 continue
             show(path, [replace(face, path=path) for face in result])
-            for face in result:
-                if face.warning:
-                    doubted += 1
-                    doubt = doubt or f"{path}: {face.warning}"
-    if doubted:
-        more = f"; and {doubted - 1:,} more such pictures" if doubted > 1 else ""
-        print(f"fer-zoo: {doubt}{more}", file=sys.stderr)
+            for warning in filter(None, {face.warning for face in result}):
+                kind = re.sub(r"\d+", "", warning)
+                doubts.setdefault(kind, []).append(f"{path}: {warning}")
+    for said in doubts.values():
+        more = f"; and {len(said) - 1:,} more such pictures" if len(said) > 1 else ""
+        print(f"fer-zoo: {said[0]}{more}", file=sys.stderr)
     return failed
 
 
@@ -221,7 +214,7 @@ def _printer(
     files: ExitStack,
 ) -> tuple[Show, set[str]]:
     """Returns what prints predictions, and the paths that are done already."""
-    from fer_zoo.cli._csv import CsvWriter, open_csv
+    from fer_zoo.cli._csv import CsvWriter, open_csv, settings_of
     from fer_zoo.cli._drawings import saving
     from fer_zoo.images import read_picture
 
@@ -230,11 +223,13 @@ def _printer(
     if args.json:
         show = _show_json
     elif args.csv == "-":
-        writer = CsvWriter(sys.stdout, predictor.label_names)
+        settings = settings_of(args.model, predictor)
+        writer = CsvWriter(sys.stdout, predictor.label_names, settings)
         writer.write_header()
         show = writer.show
     elif args.csv:
-        writer, done = open_csv(Path(args.csv), predictor.label_names, args.resume)
+        settings = settings_of(args.model, predictor)
+        writer, done = open_csv(Path(args.csv), predictor.label_names, settings, args.resume)
         files.callback(writer.close)
         show = writer.show
     else:

@@ -1,12 +1,12 @@
 """Faces with labels: FER-2013, FER+, a user's own folders, and transforms."""
 
 from fer_zoo.data.augment import BatchAugment
-from fer_zoo.data.class_names import parse_names
 from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.data.fer2013.dataset import FER2013
 from fer_zoo.data.fer2013.ferplus import FERPlus, draw_labels, ferplus_targets
 from fer_zoo.data.fer2013.leaks import LeakWarning
 from fer_zoo.data.folder import FaceFolder, ListedFaces
+from fer_zoo.data.given_names import parse_names
 from fer_zoo.data.known import (
     JAFFE,
     KNOWN_DATASETS,

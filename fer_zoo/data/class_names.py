@@ -1,12 +1,15 @@
 """Gives the classes of a listing their names: by name, by number, or as they are."""
 
 import re
+import shlex
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from fer_zoo.data.given_names import Names, NumberedNames, parse_names
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import is_container, split_of_folder
-from fer_zoo.errors import ConfigError, DataError
+from fer_zoo.errors import DataError
 from fer_zoo.labels import (
     NUMBERED_LABELS,
     canonical_label,
@@ -14,10 +17,7 @@ from fer_zoo.labels import (
     label_indices,
 )
 
-_NUMBER = re.compile(r"(?:class[\s_-]*)?0*(\d+)(?:\.0*)?", re.IGNORECASE)
-
-#: What a class can be told with: the classes in order, or names for what the data calls them.
-Names = str | Sequence[str] | Mapping[str, str]
+_NUMBER = re.compile(r"(?:class[\s_-]*|(-))?0*(\d+)(?:\.0*)?", re.IGNORECASE)
 
 
 def name_classes(listing: Listing, names: Names = ()) -> Listing:
@@ -56,63 +56,20 @@ def name_classes(listing: Listing, names: Names = ()) -> Listing:
     )
 
 
-def parse_names(names: Names) -> tuple[str, ...] | Mapping[str, str]:
-    """Reads what names the classes.
-
-    Args:
-        names: ``"raf-db"`` or another key of ``NUMBERED_LABELS``; ``"surprise,fear"``, the classes
-            in order; ``"1=surprise,2=fear"``, names for what the data calls them; the same as a
-            sequence or a mapping; or empty.
-
-    Raises:
-        ConfigError: If it cannot be read.
-
-    Example:
-        >>> parse_names("1=surprise,2=fear")
-        {'1': 'surprise', '2': 'fear'}
-    """
-    if isinstance(names, Mapping):
-        return names
-    if isinstance(names, str):
-        if names.lower() in NUMBERED_LABELS:
-            labels, first = NUMBERED_LABELS[names.lower()]
-            return _Numbered({str(i): name for i, name in enumerate(labels, first)})
-        parts = [part.strip() for part in names.split(",")] if names.strip() else []
-        if any("=" in part for part in parts):
-            pairs = [part.partition("=")[::2] for part in parts]
-            if not all(old.strip() and new.strip() for old, new in pairs):
-                raise ConfigError(
-                    f"--labels {names}: write every class as OLD=NEW (1=surprise,2=fear), or all "
-                    "as names in order (surprise,fear)"
-                )
-            return {old.strip(): new.strip() for old, new in pairs}
-        names = parts
-    if not all(names) or len({canonical_label(name) for name in names}) < len(names):
-        raise ConfigError(
-            f"--labels {','.join(names)}: an empty name, or two names of one class; give each "
-            f"class once, or one of {', '.join(NUMBERED_LABELS)}"
-        )
-    return tuple(names)
-
-
-class _Numbered(dict[str, str]):
-    """Names by number of a known data set; classes that have names need not be numbers."""
-
-
 def _renamed(listing: Listing, found: list[str], given: Mapping[str, str]) -> dict[str, str]:
     numbers = {label: _number(label) for label in found}
-    if isinstance(given, _Numbered) and None in numbers.values():
+    if isinstance(given, NumberedNames) and None in numbers.values():
         return _in_order(listing, found, tuple(given.values()))
     keys = {_key(old): new for old, new in given.items()}
     left = [label for label in found if _key(label) not in keys]
     numbered = [label for label in left if numbers[label] is not None]
-    if numbered or (left and isinstance(given, _Numbered)):
+    if numbered or (left and isinstance(given, NumberedNames)):
         raise DataError(
             f"{listing.where}: no name for class {', '.join(map(str, sorted(left)))}; "
             f"--labels has {', '.join(given)}"
         )
     unused = [old for old in given if _key(old) not in {_key(label) for label in found}]
-    if unused and not isinstance(given, _Numbered):
+    if unused and not isinstance(given, NumberedNames):
         raise DataError(
             f"{listing.where}: --labels names {', '.join(unused)}, and the classes there are "
             f"{_few(found)}"
@@ -121,17 +78,30 @@ def _renamed(listing: Listing, found: list[str], given: Mapping[str, str]) -> di
 
 
 def _plain(label: str) -> str:
-    return canonical_label(label) if is_expression(label) else label.strip()
+    label = _clean(label)
+    return canonical_label(label) if is_expression(label) else label
 
 
 def _key(label: str) -> str:
     number = _number(label)
-    return label.strip().lower() if number is None else str(number)
+    return _clean(label).lower() if number is None else str(number)
 
 
 def _number(label: str) -> int | None:
-    match = _NUMBER.fullmatch(label.strip())
-    return int(match[1]) if match else None
+    match = _NUMBER.fullmatch(_clean(label))
+    return int(match[2]) * (-1 if match[1] else 1) if match else None
+
+
+def _clean(label: str) -> str:
+    """Returns a label without what cannot be seen: forms of accents, blanks, zero widths."""
+    seen = (c for c in unicodedata.normalize("NFC", label) if unicodedata.category(c) != "Cf")
+    return " ".join("".join(seen).split())
+
+
+def _flag(labels: Sequence[object]) -> str:
+    """Returns the flag that names classes, as it can be typed."""
+    text = ",".join(f"{label}=NAME" for label in labels[:3]) + ",..." * (len(labels) > 3)
+    return f"--labels{'=' if text.startswith('-') else ' '}{shlex.quote(text)}"
 
 
 def _in_order(listing: Listing, found: list[str], names: tuple[str, ...]) -> dict[str, str]:
@@ -140,21 +110,20 @@ def _in_order(listing: Listing, found: list[str], names: tuple[str, ...]) -> dic
     texts = [label for label, number in zip(found, numbers, strict=True) if number is None]
     if texts or all(label in names for label in found):
         try:
-            positions = label_indices(found, names)
+            positions = label_indices(list(map(_clean, found)), names)
         except ValueError as error:
             raise DataError(
                 f"{listing.where}: {error}; name all classes with --labels, or some other as "
-                f"OLD=NEW (--labels {texts[0] if texts else found[0]}=NAME)"
+                f"OLD=NEW ({_flag((texts or found)[:1])})"
             ) from error
         return {label: names[i] for label, i in zip(found, positions, strict=True)}
     values = sorted(number for number in numbers if number is not None)
     first = 0 if values[0] == 0 else 1
-    if values[-1] - first >= len(names) or (first == 1 and values[-1] != len(names)):
+    beyond = values[0] < first or values[-1] - first >= len(names)
+    if beyond or (first == 1 and values[-1] != len(names)):
         raise DataError(
             f"{listing.where}: the classes are the numbers {_few(list(map(str, values)))}, and "
-            f"there are {len(names)} names; say which is which: --labels "
-            + ",".join(f"{value}=NAME" for value in values[:3])
-            + (",..." if len(values) > 3 else "")
+            f"there are {len(names)} names; say which is which: {_flag(values)}"
         )
     return {
         label: names[number - first]
@@ -183,23 +152,28 @@ def _refuse_what_names_no_class(listing: Listing, found: list[str]) -> None:
         ]
         raise DataError(
             f"{listing.where}: the classes are numbers ({_few(list(map(str, values)))}), whose "
-            "meaning differs between data sets. Name them: --labels "
-            + ",".join(f"{value}=NAME" for value in values[:3])
-            + (",..." if len(values) > 3 else "")
+            f"meaning differs between data sets. Name them: {_flag(values)}"
             + (f"; or, if it is one of these, --labels {' or '.join(known)}" if known else "")
         )
     strange = [label for label in found if is_container(label) or split_of_folder(label)]
+    strange = strange if not listing.told_by else []
     if strange:
         raise DataError(
             f"{listing.where}: {_few(strange)} would be a class, beside "
             f"{_few([label for label in found if label not in strange]) or 'none'}; a folder per "
             "class is expected, FOLDER/<class>/* or FOLDER/train/<class>/*. Give the folder that "
             "has the class folders, a table of paths and labels (--data faces.csv), or name the "
-            f"class: --labels {strange[0]}=NAME"
+            f"class: {_flag(strange[:1])}"
         )
 
 
 def _refuse_one_class(listing: Listing, order: tuple[str, ...]) -> None:
+    if listing.told_by:
+        raise DataError(
+            f"{listing.where}: all {len(listing.files):,} faces have the label "
+            f"{order[0] if order else 'none'!r} by the {listing.told_by}; two classes or more are "
+            "needed. If another column has the classes, call it label"
+        )
     first = listing.files[0] if listing.files else ""
     folders = first.split("/")[:-1]
     deeper = ""
@@ -216,7 +190,7 @@ def _refuse_one_class(listing: Listing, order: tuple[str, ...]) -> None:
 
 def _renaming(new: Mapping[str, str]) -> list[str]:
     changed = [
-        f"{old} is {name}" for old, name in new.items() if old.strip().lower() != name.lower()
+        f"{old} is {name}" for old, name in new.items() if _clean(old).lower() != name.lower()
     ]
     return [f"labels: {', '.join(sorted(changed))}"] if changed else []
 
@@ -224,6 +198,3 @@ def _renaming(new: Mapping[str, str]) -> list[str]:
 def _few(names: Sequence[str], most: int = 10) -> str:
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-__all__ = ["Names", "name_classes", "parse_names"]

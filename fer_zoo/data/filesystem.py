@@ -4,8 +4,10 @@ import io
 import os
 import weakref
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -18,6 +20,25 @@ MAX_CONTAINER, MAX_IMAGE = 2 * 2**30, 64 * 2**20
 MAX_TOTAL = 16 * 2**30
 
 
+@dataclass(frozen=True)
+class Survey:
+    """All that lies under a root, by names relative to it.
+
+    Args:
+        files: The files at any depth, sorted, without hidden ones; links that lead nowhere too.
+        folders: The folders at any depth, without hidden ones and what these hold.
+        hidden: Hidden files and folders.
+        broken: Links that lead nowhere, and what is neither file nor folder.
+        unlisted: Folders that cannot be listed.
+    """
+
+    files: Sequence[str] = ()
+    folders: Sequence[str] = ()
+    hidden: Sequence[str] = ()
+    broken: Sequence[str] = ()
+    unlisted: Sequence[str] = ()
+
+
 class FileSystem(Protocol):
     """Files under names relative to a root, separated by slashes."""
 
@@ -26,8 +47,11 @@ class FileSystem(Protocol):
     def containers(self) -> list[str]:
         """Returns the names of csv, npz and zip files, the outermost first."""
 
-    def files(self) -> list[str]:
+    def files(self) -> Sequence[str]:
         """Returns all names, sorted, without hidden ones."""
+
+    def survey(self) -> Survey:
+        """Returns all that lies there; it is looked at once."""
 
     def has(self, name: str) -> bool:
         """Says whether there is a file of this name."""
@@ -48,6 +72,7 @@ class LocalFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._survey: Survey | None = None
 
     def containers(self) -> list[str]:
         """Returns the names of csv, npz and zip files here and in the folders right below."""
@@ -55,19 +80,15 @@ class LocalFolder:
         names = [p.relative_to(self.path).as_posix() for p in found if _is_container(p.name)]
         return [name for name in names if not _is_hidden(name)]
 
-    def files(self) -> list[str]:
+    def files(self) -> Sequence[str]:
         """Returns all names at any depth; links to folders are followed."""
-        names: list[str] = []
-        seen: set[str] = set()
-        for folder, subfolders, files in os.walk(self.path, followlinks=True):
-            real = os.path.realpath(folder)
-            if real in seen:  # links may lead round in a circle
-                subfolders.clear()
-                continue
-            seen.add(real)
-            inside = Path(folder).relative_to(self.path)
-            names += [(inside / name).as_posix() for name in files]
-        return sorted(name for name in names if not _is_hidden(name))
+        return self.survey().files
+
+    def survey(self) -> Survey:
+        """Returns all that lies there; it is looked at once."""
+        if self._survey is None:
+            self._survey = _walk(self.path)
+        return self._survey
 
     def has(self, name: str) -> bool:
         """Says whether there is a file of this name, which may lead out of the folder."""
@@ -102,32 +123,37 @@ class ZipArchive:
         # an archive in a reference cycle (an error's traceback) must not leave its file to the
         # garbage collector, which may finalize the file first and warn
         weakref.finalize(self, self._zip.close)
-        infos = [info for info in self._zip.infolist() if not info.is_dir()]
-        for info in infos:
-            _check_entry(info, self.where(info.filename))
-        total = sum(info.file_size for info in infos)
+        entries = {_name_of(info): info for info in self._zip.infolist()}
+        self._infos = {name: info for name, info in entries.items() if not name.endswith("/")}
+        for name, info in self._infos.items():
+            _check_entry(name, info, self.where(name))
+        total = sum(info.file_size for info in self._infos.values())
         if total > MAX_TOTAL:
             raise DataError(f"{path} would unpack to {total / 2**30:.0f} GiB; this is no FER-2013")
-        self._names = sorted(i.filename for i in infos if not _is_hidden(i.filename))
+        self._survey = _survey_of(list(entries))
 
     def containers(self) -> list[str]:
         """Returns the names of csv, npz and zip files at any depth, the outermost first."""
-        names = [name for name in self._names if _is_container(name)]
+        names = [name for name in self._survey.files if _is_container(name)]
         return sorted(names, key=lambda name: name.count("/"))
 
-    def files(self) -> list[str]:
+    def files(self) -> Sequence[str]:
         """Returns all names."""
-        return self._names
+        return self._survey.files
+
+    def survey(self) -> Survey:
+        """Returns all that lies there."""
+        return self._survey
 
     def has(self, name: str) -> bool:
         """Says whether there is a file of this name."""
-        return name in self._names
+        return name in self._infos and not _is_hidden(name)
 
     def open(self, name: str) -> BinaryIO:
         """Opens a file to be read; a damaged one is noticed while reading."""
         try:
             # zipfile itself never yields more than the size that was checked
-            return io.BufferedReader(self._zip.open(name), 2**20)  # type: ignore[type-var]
+            return io.BufferedReader(self._zip.open(self._infos[name]), 2**20)  # type: ignore[type-var]
         except (NotImplementedError, RuntimeError) as error:
             raise DataError(
                 f"{self.where(name)} cannot be unpacked here: {error}; unpack it first"
@@ -147,13 +173,74 @@ class ZipArchive:
             ) from error
 
 
-def _check_entry(info: zipfile.ZipInfo, where: str) -> None:
-    parts = info.filename.replace("\\", "/").split("/")
+def _walk(root: Path) -> Survey:
+    lists: dict[str, list[str]] = {
+        "files": [],
+        "folders": [],
+        "hidden": [],
+        "broken": [],
+        "unlisted": [],
+    }
+    left = [("", frozenset[str]())]
+    while left:
+        inside, above = left.pop()
+        real = os.path.realpath(root / inside)
+        if real in above:  # links may lead round in a circle
+            continue
+        try:
+            entries = list(os.scandir(root / inside))
+        except OSError:
+            lists["unlisted"].append(inside or ".")
+            continue
+        for entry in entries:
+            name = f"{inside}/{entry.name}" if inside else entry.name
+            kind = "hidden" if _is_hidden(entry.name) else _kind(entry)
+            lists[kind].append(name)
+            if kind == "folders":
+                left.append((name, above | {real}))
+            elif kind == "broken" and entry.is_symlink():
+                lists["files"].append(name)  # whoever reads it reports it
+    return Survey(**{kind: sorted(names) for kind, names in lists.items()})
+
+
+def _kind(entry: "os.DirEntry[str]") -> str:
+    try:
+        return "folders" if entry.is_dir() else "files" if entry.is_file() else "broken"
+    except OSError:
+        return "broken"
+
+
+def _survey_of(names: Sequence[str]) -> Survey:
+    """Returns what a zip file holds; the names of folders end with a slash."""
+    shown = [name for name in names if not _is_hidden(name)]
+    parents = {p for n in shown for p in accumulate(n.split("/")[:-1], "{}/{}".format)}
+    return Survey(
+        files=sorted(name for name in shown if not name.endswith("/")),
+        folders=sorted(parents),
+        hidden=sorted({_outermost_hidden(name) for name in names if _is_hidden(name)}),
+    )
+
+
+def _outermost_hidden(name: str) -> str:
+    return next(above for above in accumulate(name.split("/"), "{}/{}".format) if _is_hidden(above))
+
+
+def _name_of(info: zipfile.ZipInfo) -> str:
+    """Returns an entry's name with slashes, and with its letters where they are UTF-8 unmarked."""
+    name = info.filename
+    if not info.flag_bits & 0x800:  # zipfile has read it as the code page 437
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    return name.replace("\\", "/")
+
+
+def _check_entry(name: str, info: zipfile.ZipInfo, where: str) -> None:
+    parts = name.split("/")
     if parts[0] == "" or ".." in parts or ":" in parts[0]:
         raise DataError(f"{where}: a name that leads out of the zip file; do not trust this file")
     if info.flag_bits & 1:
         raise DataError(f"{where} is encrypted; unpack it first")
-    limit = MAX_CONTAINER if _is_container(info.filename) else MAX_IMAGE
+    limit = MAX_CONTAINER if _is_container(name) else MAX_IMAGE
     if info.file_size > limit:
         raise DataError(
             f"{where} would unpack to {info.file_size / 2**20:,.0f} MiB, more than the "

@@ -1,6 +1,6 @@
 """Faces in image files: in a folder per class, or as a listing of another layout has them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Self
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_zoo.data.class_folders import list_class_folders
-from fer_zoo.data.class_names import Names, name_classes
+from fer_zoo.data.class_names import name_classes
 from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.data.filesystem import LocalFolder
+from fer_zoo.data.given_names import Names, expected_keys
 from fer_zoo.data.image_files import FaceFiles, list_images
 from fer_zoo.data.lazy import Images, LazyFaces
 from fer_zoo.data.listing import Listing
@@ -61,6 +62,12 @@ class ListedFaces(FaceDataset):
     ) -> None:
         if img_size < MIN_SIZE:
             raise DataError(f"img_size is {img_size}; it must be {MIN_SIZE} or more")
+        if listing.unusable and on_error == "raise":
+            n = len(listing.unusable)
+            raise DataError(
+                f"{listing.unusable[0]}{f' (and {n - 1:,} more)' if n > 1 else ''}; or leave such "
+                "faces out with --on-error skip (on_error='skip')"
+            )
         chosen = check_split(listing, split).take([of == split for of in listing.splits])
         files = FaceFiles(listing.fs, chosen.files, img_size, resize=True, boxes=chosen.boxes)
         lazy = len(chosen.files) * img_size**2 > MAX_IN_MEMORY if lazy is None else lazy
@@ -83,7 +90,11 @@ class ListedFaces(FaceDataset):
             transform=transform,
         )
         self.summary = "; ".join(
-            [f"{self.source}: {self.counts()}", *listing.remarks, *_of_skipped(skipped)]
+            [
+                f"{self.source}: {self.counts()}",
+                *listing.remarks,
+                *_of_skipped(skipped, listing.unusable),
+            ]
         )
 
     def take(
@@ -140,8 +151,9 @@ class FaceFolder(ListedFaces):
         fs = LocalFolder(Path(root))
         if not fs.path.is_dir():
             raise DataNotFoundError(f"there is no folder {root}; give one with a folder per class")
-        names = fs.files()
-        found = list_class_folders(fs, list_images(fs, names), names)
+        survey = fs.survey()
+        wanted = expected_keys(label_names or ())
+        found = list_class_folders(fs, list_images(fs, survey.files), survey, wanted)
         if split is None and "" not in found.split_names:
             raise DataError(f"{root} has splits; name one: split={found.split_names[0]!r}")
         split = SPLIT_FOLDERS.get((split or "").lower(), split or "")
@@ -176,10 +188,11 @@ def _open_lazily(files: FaceFiles, on_error: str) -> tuple[Images, NDArray[np.bo
     return LazyFaces(left, (len(left.names), files.side, files.side)), usable
 
 
-def _of_skipped(skipped: list[str]) -> list[str]:
-    if not skipped:
-        return []
-    return [f"skipped {len(skipped):,} unusable files, first {skipped[0]}"]
+def _of_skipped(skipped: list[str], unusable: Sequence[str]) -> list[str]:
+    said = [f"skipped {len(skipped):,} unusable files, first {skipped[0]}"] if skipped else []
+    if unusable:
+        said.append(f"left out {len(unusable):,} faces, first {unusable[0]}")
+    return said
 
 
 __all__ = ["FaceFolder", "ListedFaces"]

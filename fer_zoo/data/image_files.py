@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from fer_zoo.data.boxes import Box
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.errors import DataError, FerZooError
 from fer_zoo.images import is_image_name, read_image
@@ -34,10 +35,6 @@ THREADS = 4
 
 _AT_ONCE = 256  # files that the threads are given at once
 _UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-
-
-#: Left, top, right and bottom of a face in pixels.
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -208,7 +205,10 @@ def _decode(data: bytes, where: str, side: int, resize: bool, box: Box | None) -
                 f"{where} is {image.width}x{image.height}, not {side}x{side} as in FER-2013; "
                 "FaceFolder reads faces of any size"
             )
-        face = _crop(read_image(image), box, where).convert("L")
+        size = image.size
+        whole = read_image(image)  # of less pixels, if it is huge
+        face = whole if box is None else _crop(whole, box, max(size) / max(whole.size), where)
+        face = face.convert("L")
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{where}: {error}; shrink it first") from error
     except DataError:
@@ -224,16 +224,9 @@ def _decode(data: bytes, where: str, side: int, resize: bool, box: Box | None) -
     return np.asarray(face)
 
 
-def _crop(image: Image.Image, box: Box | None, where: str) -> Image.Image:
-    """Returns the face in a photograph; a box may reach over its border."""
-    if box is None:
-        return image
-    left, top, right, bottom = (round(v) for v in box)
-    left, top = max(left, 0), max(top, 0)
-    right, bottom = min(right, image.width), min(bottom, image.height)
-    if right <= left or bottom <= top:
-        raise DataError(
-            f"{where}: the box {tuple(box)} lies outside of the image of "
-            f"{image.width}x{image.height} pixels; boxes are left, top, right, bottom"
-        )
-    return image.crop((left, top, right, bottom))
+def _crop(image: Image.Image, box: Box, scale: float, where: str) -> Image.Image:
+    """Returns the face in a photograph; ``scale`` is that of :meth:`Box.inside`."""
+    try:
+        return image.crop(box.inside(*image.size, scale))
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from error

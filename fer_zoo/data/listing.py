@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 
+from fer_zoo.data.boxes import Box
 from fer_zoo.data.filesystem import FileSystem
-from fer_zoo.data.image_files import Box
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class Listing:
         groups: What must not be divided between splits, a name per image, such as the person.
         remarks: What was found and left out, in words.
         note: What must be known of figures on the faces, in words.
+        told_by: What tells the classes where folders do not, such as ``"column 'label' of
+            faces.csv"``.
+        unusable: Why images that are named or found are not in the listing.
     """
 
     fs: FileSystem
@@ -36,6 +39,8 @@ class Listing:
     groups: Sequence[str] | None = None
     remarks: tuple[str, ...] = ()
     note: str = ""
+    told_by: str = ""
+    unusable: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fer_zoo.data.class_folders import list_class_folders
-from fer_zoo.data.class_names import Names, name_classes
+from fer_zoo.data.class_names import name_classes
 from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.data.fer2013.dataset import FER2013
 from fer_zoo.data.fer2013.ferplus import FERPlus
@@ -16,6 +16,7 @@ from fer_zoo.data.fer2013.layouts import Layout
 from fer_zoo.data.fer2013.table import SPLITS, usage_of
 from fer_zoo.data.find_data import find_data
 from fer_zoo.data.folder import ListedFaces
+from fer_zoo.data.given_names import Names, expected_keys
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import cut_validation
 from fer_zoo.errors import (
@@ -155,7 +156,8 @@ def open_data(
                 raise
     # anyone's faces, or PublicTest and PrivateTest merged
     if isinstance(found, Layout):
-        found = list_class_folders(found.fs, found.images, found.names)
+        wanted = expected_keys(names)
+        found = list_class_folders(found.fs, found.images, found.fs.survey(), wanted)
     return _open_listing(name_classes(found, names), splits, val_share, on_error)
 
 

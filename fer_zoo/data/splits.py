@@ -54,11 +54,14 @@ def split_of_folder(folder: str) -> str:
     """Returns the split that a folder's name means, or nothing.
 
     Example:
-        >>> [split_of_folder(name) for name in ("Train_Set", "valid", "testset", "happy")]
-        ['train', 'val', 'test', '']
+        >>> [split_of_folder(name) for name in ("Train_Set", "valid", "testset", "train2", "happy")]
+        ['train', 'val', 'test', 'train', '']
     """
     left = [word for word in words_of(folder) if word not in CONTAINER_WORDS]
-    return {**SPLIT_FOLDERS, **_MORE_SPLITS}.get(left[0], "") if len(left) == 1 else ""
+    if len(left) == 2 and left[1].isdecimal():  # train_1, one of several
+        left = left[:1]
+    word = left[0].rstrip("0123456789") if len(left) == 1 else ""
+    return {**SPLIT_FOLDERS, **_MORE_SPLITS}.get(word, "")
 
 
 def is_container(folder: str) -> bool:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer_zoo.data import FaceDataset, open_faces
-from fer_zoo.data.class_names import Names
 from fer_zoo.data.dataset import on_shared_classes
+from fer_zoo.data.given_names import Names
 from fer_zoo.data.open_faces import VAL_SHARE
 from fer_zoo.data.splits import check_share
 from fer_zoo.errors import DataError

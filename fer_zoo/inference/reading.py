@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fer_zoo.errors import ConfigError, ImageError
-from fer_zoo.image_sources import is_encoded, name_of
+from fer_zoo.image_sources import is_encoded, name_of, read_bytes
 from fer_zoo.images import MAX_PIXELS, Picture, read_picture
 from fer_zoo.inference.detection import Box, FaceDetector, check_box, crop_face
+from fer_zoo.inference.doubts import ANIMATED, doubt_pixels, doubt_shape
 from fer_zoo.pixels import is_tensor, split_batch
 
 if TYPE_CHECKING:
@@ -29,10 +31,6 @@ R = TypeVar("R")
 #: Corners x0, y0, x1, y1 in pixels of each face in an image.
 Boxes = Sequence[Sequence[float]]
 
-#: A picture taken whole is doubted if its shorter side has more pixels, or if it is so many times
-#: as wide as high, or as high as wide: faces of public data sets are smaller and nearly square, and
-#: boxes of detectors are up to 1.4 times as high as wide.
-_LARGE, _WIDE, _HIGH = 640, 1.2, 1.5
 _CHUNK = 8  # images that a thread is given at once
 
 
@@ -43,15 +41,15 @@ class FacesRead:
     Args:
         faces: Gray faces (height, width).
         boxes: Where each was, in pixels of the image; None of a whole image.
+        warnings: Why each may be no face, or not all that the image shows.
         path: File or URL of the image.
-        warning: Why the image may be no cropped face.
         error: What was wrong.
     """
 
     faces: list[NDArray[np.uint8]]
     boxes: list[Box | None]
+    warnings: list[str | None]
     path: str | None
-    warning: str | None = None
     error: ImageError | None = None
 
 
@@ -65,7 +63,7 @@ class FaceReader:
         margin: What is added around a box, as a share of its side.
         color: Order of the channels of arrays, ``"rgb"`` or ``"bgr"``.
         bits: Bits of integer pixels of more than 8 bits.
-        max_pixels: The most pixels that a file may have.
+        max_pixels: The most pixels that an image may have.
     """
 
     preprocessing: Preprocessing
@@ -83,47 +81,62 @@ class FaceReader:
             picture = read_picture(
                 source, color=self.color, bits=self.bits, max_pixels=self.max_pixels
             )
-            if given is None and self.detector is None:
-                face = self.preprocessing.resize(picture.image)
-                return FacesRead([face], [None], path, doubt(picture.size))
-            boxes = self._boxes(picture, given)
+            boxes: list[Box | None] = [None]
+            if given is not None:
+                boxes = [check_box(box, picture.size) for box in _listed(given)]
+            elif self.detector is not None:
+                boxes = [*self._found(self.detector, picture)]
             faces = [self._face(picture, box) for box in boxes]
-            return FacesRead(faces, [*boxes], path)
         except ImageError as error:
-            return FacesRead([], [], path, error=error)
+            return FacesRead([], [], [], path, error)
+        whole = given is None and self.detector is None
+        doubts = [doubt_shape(picture.size) if whole else None, ANIMATED * picture.animated]
+        warnings = [
+            "; ".join(filter(None, (*doubts, doubt_pixels(face)))) or None for face in faces
+        ]
+        return FacesRead(faces, boxes, warnings, path)
 
-    def _boxes(self, picture: Picture, given: Boxes | None) -> list[Box]:
-        if given is not None:
-            return [check_box(box, picture.size) for box in given]
-        assert self.detector is not None  # for mypy
-        return [scaled_box(f.box, picture.scale) for f in self.detector(picture.image)]
+    def _found(self, detector: FaceDetector, picture: Picture) -> Iterator[Box]:
+        """Yields the boxes that a detector finds.
 
-    def _face(self, picture: Picture, box: Box) -> NDArray[np.uint8]:
+        Raises:
+            ConfigError: If it returns something else than faces.
+        """
+        found = detector(picture.image)
+        try:
+            faces = iter(found)
+        except TypeError as error:
+            raise ConfigError(_no_faces(found)) from error
+        for face in faces:
+            if not hasattr(face, "box"):
+                raise ConfigError(_no_faces(face))
+            yield scaled_box(check_box(face.box, picture.image.size), picture.scale)
+
+    def _face(self, picture: Picture, box: Box | None) -> NDArray[np.uint8]:
+        if box is None:
+            return self.preprocessing.resize(picture.image)
         across, down = picture.scale
         inside = scaled_box(box, (1 / across, 1 / down))
         return self.preprocessing.resize(crop_face(picture.image, inside, self.margin))
 
 
+def _listed(boxes: Boxes) -> Iterator[Sequence[float]]:
+    try:
+        return iter(boxes)
+    except TypeError as error:
+        raise ImageError(f"{boxes!r} is no list of boxes; give one for each image") from error
+
+
+def _no_faces(found: object) -> str:
+    return (
+        f"the detector returned {type(found).__name__}; it must return a list of "
+        "fer_zoo.inference.detection.Face(box, score), empty if there is no face"
+    )
+
+
 def scaled_box(box: Box, scale: tuple[float, float]) -> Box:
     """Returns a box in an image whose sides are so many times as long."""
     return box[0] * scale[0], box[1] * scale[1], box[2] * scale[0], box[3] * scale[1]
-
-
-def doubt(size: tuple[int, int]) -> str | None:
-    """Says why a picture that was taken whole may be no cropped face.
-
-    Args:
-        size: Width and height in pixels.
-    """
-    width, height = size
-    odd = width > _WIDE * height + 1 or height > _HIGH * width + 1
-    found = "large" if min(size) > _LARGE else "not square" if odd else None
-    if found is None:
-        return None
-    return (
-        f"the picture is {found} ({size[0]}x{size[1]}) and was taken as one cropped face; find the "
-        "faces of a photograph with detect=True (--detect)"
-    )
 
 
 def several_images(images: object) -> Iterable[ImageLike] | None:
@@ -158,10 +171,37 @@ def with_boxes(
         yield from ((image, None) for image in images)
         return
     end = object()
+    try:
+        boxes = iter(boxes)
+    except TypeError as error:
+        raise ConfigError(f"boxes is {boxes!r}; give a list of boxes for each image") from error
     for image, given in zip_longest(images, boxes, fillvalue=end):
         if image is end or given is end:
             raise ConfigError("give a list of boxes for each image, and an image for each list")
         yield image, given  # type: ignore[misc]
+
+
+def until_error(items: Iterable[T], errors: list[Exception]) -> Iterator[T]:
+    """Yields items until taking one fails; adds the error to ``errors``."""
+    try:
+        yield from items
+    except Exception as error:
+        errors.append(error)
+
+
+def held(source: ImageLike) -> ImageLike:
+    """Returns a copy of what its owner may change, move on or close before it is read."""
+    if isinstance(source, np.ndarray):
+        return source.copy()
+    if is_tensor(source):
+        return source.clone()
+    with contextlib.suppress(Exception):  # whoever reads a damaged one reports it
+        if isinstance(source, Image.Image):
+            lazy = getattr(source, "tile", None) and not getattr(source, "is_animated", False)
+            return source if lazy else ImageOps.exif_transpose(source)
+        if is_encoded(source) and not isinstance(source, (str, os.PathLike)):
+            return read_bytes(source)[0]  # type: ignore[arg-type]
+    return source
 
 
 def read_ahead(read: Callable[[T], R], items: Iterable[T], workers: int, ahead: int) -> Iterator[R]:

@@ -24,7 +24,8 @@ def check_views(views: object) -> None:
         ConfigError: If ``views`` is not one of ``VIEWS``.
     """
     if type(views) is not int or views not in VIEWS:
-        raise ConfigError(f"views is {views!r}; it must be {', '.join(map(str, VIEWS[:-1]))} or 20")
+        few = ", ".join(map(str, VIEWS[:-1]))
+        raise ConfigError(f"views is {views!r} (--views); it must be {few} or {VIEWS[-1]}")
 
 
 def view_functions(views: int) -> list[Callable[[Faces], Faces]]:

@@ -150,4 +150,5 @@ class Engine:
 
     def _bounded(self, read: FacesRead) -> FacesRead:
         n = self._limits.max_faces
-        return replace(read, faces=read.faces[:n], boxes=read.boxes[:n])
+        kept = {name: getattr(read, name)[:n] for name in ("faces", "boxes", "warnings")}
+        return replace(read, **kept)

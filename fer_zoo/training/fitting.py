@@ -1,7 +1,7 @@
 """What of a recipe fits the faces: the rest is left out, and said."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -55,7 +55,7 @@ def fit_to_data(
 
 
 def describe_faces(train_set: FaceDataset, val_set: FaceDataset) -> list[str]:
-    """Says which classes lack faces, and how many training faces are validation faces too.
+    """Says which classes lack faces, and which faces are in both splits or in two classes.
 
     Args:
         train_set: The training faces.
@@ -69,20 +69,35 @@ def describe_faces(train_set: FaceDataset, val_set: FaceDataset) -> list[str]:
             split = "training" if faces is train_set else "validation"
             said += [f"there is no {split} face of {name}: {what}" for name in empty]
     train_images = train_set.images
-    if isinstance(train_images, torch.Tensor) and train_images.shape[1:] == (48, 48):
+    if not isinstance(train_images, torch.Tensor):
+        return said
+    keys = list(image_keys(train_images))
+    if train_images.shape[1:] == (48, 48):
         public = int(in_public_test(train_images).sum())
         if public:
             said.append(
                 f"{public:,} training faces are of FER-2013's PublicTest: figures of this model on "
                 "PublicTest will be too high"
             )
-    if isinstance(train_images, torch.Tensor) and isinstance(val_set.images, torch.Tensor):
-        keys = set(image_keys(val_set.images))
-        same = sum(key in keys for key in image_keys(train_images))
+    if train_set.targets.ndim == 1 and (torn := _with_two_labels(keys, train_set.targets)):
+        said.append(
+            f"{torn:,} training faces are identical to one of another class; `fer-zoo audit` names "
+            "them"
+        )
+    if isinstance(val_set.images, torch.Tensor):
+        of_val = set(image_keys(val_set.images))
+        same = sum(key in of_val for key in keys)
         said.append(f"leaks: {same:,} training faces are identical to a validation face")
         if same:
             said[-1] += ", so its figures are too high; `fer-zoo audit` names them"
     return said
+
+
+def _with_two_labels(keys: Sequence[Hashable], targets: torch.Tensor) -> int:
+    labels: dict[Hashable, set[int]] = {}
+    for key, label in zip(keys, targets.tolist(), strict=True):
+        labels.setdefault(key, set()).add(label)
+    return sum(len(labels[key]) > 1 for key in keys)
 
 
 def _knows(teacher: str, train_set: FaceDataset) -> bool:

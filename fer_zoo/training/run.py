@@ -1,7 +1,7 @@
 """One training run: settings, faces, trainer, in this order."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -73,27 +73,60 @@ def train(
     for name, value, what in (("data", data, "faces.csv"), ("out", out, "runs/model")):
         if isinstance(value, (str, Path)) and str(value) in ("", "."):
             raise ConfigError(f"{name} is missing; give it: train(..., {name}={what!r})")
-    folder = Path(out)
     settings = {name: value for name, value in settings.items() if value is not None}
     if model is not None:
         settings["model"] = model
+
+    def choose(saved: Mapping[str, Any]) -> TrainConfig:
+        if saved:
+            return load_config(recipe, **(settings if recipe else {**saved, **settings}))
+        return _new_config(model, recipe, settings)
+
+    return start(choose, settings, data, Path(out), resume, time_limit, device, progress)
+
+
+def start(
+    choose: Callable[[Mapping[str, Any]], TrainConfig],
+    given: Mapping[str, object],
+    data: str | Path | tuple[FaceDataset, FaceDataset],
+    folder: Path,
+    resume: bool = False,
+    time_limit: float | None = None,
+    device: str | torch.device | None = None,
+    progress: bool = False,
+) -> TrainResult:
+    """Trains with settings of which those that were not given are fitted to the data.
+
+    Args:
+        choose: Returns the settings, for those of the checkpoint that is resumed; empty for a new
+            run.
+        given: Settings that stay as they are, whatever the data.
+        data: As of :func:`train`.
+        folder: The folder to write.
+        resume: As of :func:`train`.
+        time_limit: As of :func:`train`.
+        device: As of :func:`train`.
+        progress: As of :func:`train`.
+    """
     checkpoint = _open_checkpoint(folder, resume)
-    if checkpoint:
-        config = _resumed_config(folder, checkpoint["config"], recipe, settings)
-    else:
-        config = _new_config(model, recipe, settings)
+    saved = checkpoint.get("config", {})
+    config = choose(saved)
+    if saved:
+        # what the recipe has for other data was left out when the run began, and is so again
+        fitted = {name: saved[name] for name in FITTED if name in saved and name not in given}
+        check_same_config(folder, saved, replace(config, **fitted))
     make_folder(folder)  # a folder that cannot be written shows now, not after an epoch
     world = join_world(device)
     with hold_folder(folder) if world.is_main else nullcontext():
         if not resume:
             _open_checkpoint(folder, resume)  # another run may have ended meanwhile
         clear_partials(folder)
-        return _train(config, settings, data, folder, checkpoint, world, time_limit, progress)
+        return _train(config, given, data, folder, checkpoint, world, time_limit, progress)
 
 
 def _train(
     config: TrainConfig,
-    given: dict[str, object],
+    given: Mapping[str, object],
     data: str | Path | tuple[FaceDataset, FaceDataset],
     folder: Path,
     checkpoint: State,
@@ -173,16 +206,6 @@ def _open_checkpoint(folder: Path, resume: bool) -> State:
     return {}
 
 
-def _resumed_config(
-    folder: Path, saved: dict[str, Any], recipe: str | Path | None, settings: dict[str, object]
-) -> TrainConfig:
-    config = load_config(recipe, **(settings if recipe else saved | settings))
-    # what the recipe has for other data was left out when the run began, and is so again
-    fitted = {name: saved[name] for name in FITTED if name in saved and name not in settings}
-    check_same_config(folder, saved, replace(config, **fitted))
-    return config
-
-
 def _new_config(
     model: str | None, recipe: str | Path | None, settings: dict[str, Any]
 ) -> TrainConfig:
@@ -192,4 +215,4 @@ def _new_config(
     return load_config(recipe or (model and recipe_of(model)), **settings)
 
 
-__all__ = ["open_training_data", "train"]
+__all__ = ["open_training_data", "start", "train"]

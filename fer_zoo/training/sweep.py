@@ -15,7 +15,7 @@ from fer_zoo.errors import ConfigError, FerZooError, TrainingError
 from fer_zoo.training.checkpoint import CHECKPOINT_NAME
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.loop import TrainResult
-from fer_zoo.training.run import train
+from fer_zoo.training.run import start
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ class Sweep:
     interruption and skips finished runs.
 
     Args:
-        runs: The settings of each run, by its name.
-        data: Where FER-2013 lies, as :func:`fer_zoo.train` takes it.
+        runs: The settings of each run, by its name. What does not fit the data (FER+ votes, a
+            teacher with other classes) is left out, as :func:`fer_zoo.train` does with a recipe.
+        data: Where the faces lie, as :func:`fer_zoo.train` takes it.
         out: The folder of the runs' folders.
 
     Raises:
@@ -79,7 +80,9 @@ class Sweep:
                     if len(running) == jobs:
                         break
                     waiting.remove(name)
-                    future = pool.submit(_train, self._arguments(name), deadline, jobs == 1)
+                    future = pool.submit(
+                        _train, self._config(name), self.data, self.out / name, deadline, jobs == 1
+                    )
                     running[future] = name
                 if not running:  # what still waits has teachers that did not finish
                     break
@@ -96,16 +99,13 @@ class Sweep:
         if failed:
             raise TrainingError("\n".join(failed))
 
-    def _arguments(self, name: str) -> dict[str, Any]:
-        """Returns the arguments of :func:`fer_zoo.train` for a run."""
+    def _config(self, name: str) -> TrainConfig:
+        """Returns the settings of a run, with the folders of the teachers."""
         config = self.runs[name]
         own = set(self.teachers(name))
         teachers = [t.strip() for t in config.teacher.split(",")]
         teacher = ",".join(str(self.out / t) if t in own else t for t in teachers)
-        return vars(replace(config, teacher=teacher)) | {
-            "data": self.data,
-            "out": self.out / name,
-        }
+        return replace(config, teacher=teacher)
 
 
 class _InThisProcess(Executor):
@@ -128,10 +128,12 @@ def _pool(jobs: int, threads: int) -> Executor:
     return ProcessPoolExecutor(jobs, spawn, torch.set_num_threads, (threads,))
 
 
-def _train(arguments: Mapping[str, Any], deadline: float | None, progress: bool) -> TrainResult:
+def _train(
+    config: TrainConfig, data: str | Path, folder: Path, deadline: float | None, progress: bool
+) -> TrainResult:
     left = None if deadline is None else max(0.0, deadline - time.time()) / 60
-    resume = (Path(arguments["out"]) / CHECKPOINT_NAME).exists()
-    return train(**arguments, resume=resume, time_limit=left, progress=progress)
+    resume = (folder / CHECKPOINT_NAME).exists()
+    return start(lambda _: config, {}, data, folder, resume, left, progress=progress)
 
 
 __all__ = ["Sweep"]

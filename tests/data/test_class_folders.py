@@ -7,7 +7,8 @@ from layouts import write_faces
 
 from fer_zoo.data import FaceFolder, open_data, open_faces
 from fer_zoo.data.class_folders import list_class_folders
-from fer_zoo.data.class_names import name_classes, parse_names
+from fer_zoo.data.class_names import name_classes
+from fer_zoo.data.given_names import parse_names
 from fer_zoo.data.image_files import ImageFile
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import is_container, split_of_folder
@@ -19,6 +20,9 @@ class Files:
     """Stands for a folder: only its names matter here."""
 
     path = "faces"
+
+    def where(self, name):
+        return f"faces/{name}"
 
 
 def listed(names):

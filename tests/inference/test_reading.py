@@ -18,7 +18,7 @@ from fer_zoo import images as images_module
 from fer_zoo.errors import ConfigError, ImageError
 from fer_zoo.inference.detection import Face
 from fer_zoo.inference.predictor import Predictor
-from fer_zoo.inference.reading import doubt, read_ahead
+from fer_zoo.inference.reading import read_ahead
 from fer_zoo.models import create_model
 
 
@@ -130,29 +130,6 @@ def test_boxes_are_in_pixels_of_the_whole_photograph(model, monkeypatch, tmp_pat
     for found in (Predictor(model)(path, boxes=[box]), Predictor(model, detector=detect)(path)):
         assert found[0].box == box
         assert found[0].probabilities == pytest.approx(whole.probabilities, abs=0.05)
-
-
-def test_a_picture_that_may_be_no_cropped_face_is_doubted(predictor, model):
-    assert predictor(smooth_faces(1)[0]).warning is None
-    for size in [(640, 480), (1000, 1000), (48, 200)]:
-        warning = predictor(Image.new("L", size)).warning
-        assert "--detect" in warning and f"{size[0]}x{size[1]}" in warning
-        assert predictor(Image.new("L", size), boxes=[(0, 0, 48, 48)])[0].warning is None
-    detecting = Predictor(model, detector=lambda image: [Face((0, 0, 48, 48), 1.0)])
-    assert detecting(Image.new("L", (640, 480)))[0].warning is None
-
-
-@given(st.integers(1, 640), st.floats(1, 1.4))
-def test_square_pictures_and_boxes_of_faces_are_not_doubted(width, ratio):
-    assert doubt((width, width)) is None
-    assert doubt((width, round(width * ratio))) is None
-
-
-@given(st.integers(641, 5000), st.floats(0.1, 10))
-def test_photographs_are_doubted(side, ratio):
-    assert "large" in doubt((side, max(641, round(side * ratio))))
-    for landscape in ((side, round(side / 1.33)), (side, round(side / 1.78))):
-        assert doubt(landscape)
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from layouts import write_faces
 from tiny_training import FAST, PLAIN, TINY
 
 from fer_zoo.errors import ConfigError, TrainingError
@@ -65,3 +66,18 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(synthetic_root, tmp_path
         for result in Sweep(runs, synthetic_root, tmp_path).run():
             found.append(result.folder.name)
     assert found == ["sound"] and not (tmp_path / "student").exists()
+
+
+def test_settings_are_fitted_to_the_data_as_by_a_recipe(tmp_path, caplog):
+    caplog.set_level("INFO", "fer_zoo")
+    write_faces(tmp_path / "own", [f"{x}/{i}.png" for x in ("bored", "tired") for i in range(10)])
+    runs = {
+        "votes": config(ferplus_weight=0.5, batch_size=64),
+        "labels": config(labels="ferplus", ferplus_target="soft", ferplus_weight=0.0),
+    }
+    sweep = Sweep(runs, tmp_path / "own", tmp_path / "runs")
+    assert not next(sweep.run(time_limit=0.0)).finished
+    assert all(result.finished for result in sweep.run())
+    assert "the recipe's second head on them is left out" in caplog.text
+    assert recipe_of(tmp_path / "runs" / "votes")["ferplus_weight"] == 0
+    assert recipe_of(tmp_path / "runs" / "labels")["labels"] == "auto"

@@ -12,7 +12,6 @@ are read too.
 """
 
 import csv
-import io
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from fer_zoo.data.fer2013.leaks import in_public_test
 from fer_zoo.data.fer2013.table import SIDE, FaceTable, check_emotions, place, usage_codes
+from fer_zoo.data.text_files import open_text
 from fer_zoo.errors import DataError
 
 _PIXELS = SIDE * SIDE
@@ -44,7 +44,7 @@ def read_csv(file: BinaryIO, where: str) -> FaceTable:
     Raises:
         DataError: If a column is missing, or a row is not a labelled 48x48 face.
     """
-    with io.TextIOWrapper(file, "utf-8-sig", "replace", newline="") as text:
+    with open_text(file, where, "replace") as text:  # only ASCII matters
         return _read(text, where)
 
 

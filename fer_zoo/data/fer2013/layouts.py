@@ -3,7 +3,7 @@
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -65,7 +65,7 @@ class Layout:
         return self.fs.where(self.name) if self.name else str(self.fs.path)
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """All files; they are listed once."""
         return self.once("names", self.fs.files)
 
@@ -152,7 +152,9 @@ def has_pixels(fs: FileSystem, name: str) -> bool:
         with fs.open(name) as file:
             if name.lower().endswith(".npz"):
                 return "pixels.npy" in zipfile.ZipFile(file).namelist()
-            return b"pixels" in file.readline(_HEADER).lower()
+            # UTF-16 has zeros between the letters
+            first = file.read(_HEADER).replace(b"\0", b"").lower().partition(b"\n")[0]  # UTF-16 too
+            return b"pixels" in re.split(rb"[^\w]+", first)
     except (OSError, ValueError, zipfile.BadZipFile):
         return True  # reading it says what is wrong
 

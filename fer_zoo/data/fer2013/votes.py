@@ -10,6 +10,7 @@ from fer_zoo.data.fer2013.layouts import Layout
 from fer_zoo.data.fer2013.leaks import check_row_order
 from fer_zoo.data.fer2013.table import USAGES, FaceTable, usage_codes
 from fer_zoo.data.image_files import with_retries
+from fer_zoo.data.text_files import read_lines
 from fer_zoo.errors import DataError, DataNotFoundError
 from fer_zoo.labels import FERPLUS_VOTES
 
@@ -97,8 +98,7 @@ def _read(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.uint8]]:
     """Returns each row's Usage as a position in ``USAGES``, whether it is named, and its votes."""
     where = layout.fs.where(name)
-    with layout.fs.open(name) as file:
-        lines = file.read().decode("utf-8-sig", "replace").splitlines()
+    lines = read_lines(layout.fs, name)
     try:
         records = list(csv.reader(lines))
     except csv.Error as error:

@@ -1,19 +1,20 @@
 """AffectNet: faces of the web in eight expressions."""
 
 import csv
-import io
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from fer_zoo.data.boxes import Box
 from fer_zoo.data.class_folders import list_class_folders
 from fer_zoo.data.filesystem import FileSystem
-from fer_zoo.data.image_files import Box, list_images
+from fer_zoo.data.image_files import list_images
 from fer_zoo.data.known.known_dataset import KnownDataset
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import split_of_folder
+from fer_zoo.data.text_files import open_text
 from fer_zoo.errors import DataError
 from fer_zoo.labels import AFFECTNET_LABELS, same_labels
 
@@ -71,8 +72,8 @@ class AffectNet(KnownDataset):
 
 
 def _is_list(fs: FileSystem, name: str) -> bool:
-    with fs.open(name) as file:
-        first = file.readline().decode("utf-8-sig", "replace").strip().split(",")
+    with open_text(fs.open(name), fs.where(name), "replace") as text:
+        first = text.readline().strip().split(",")
     return first[0] == _COLUMNS[0] or (len(first) == len(_COLUMNS) and "/" in first[0])
 
 
@@ -99,7 +100,7 @@ def _from_tables(fs: FileSystem, tables: Sequence[str], names: Sequence[str]) ->
                 raise DataError(f"{fs.where(table)}: {path} has no box or expression") from error
             files.append(name)
             splits.append(split)
-            boxes.append((left, top, left + width, top + height))
+            boxes.append(Box(left, top, left + width, top + height))
     if not files:
         raise DataError(f"{fs.where(tables[0])} names {missing:,} images, and none is there")
     remarks = (f"{missing:,} images of the lists are missing",) if missing else ()
@@ -108,7 +109,7 @@ def _from_tables(fs: FileSystem, tables: Sequence[str], names: Sequence[str]) ->
 
 def _rows(fs: FileSystem, table: str) -> Iterator[dict[str, str]]:
     """Yields the rows; validation.csv has no header in some copies."""
-    with fs.open(table) as file, io.TextIOWrapper(file, "utf-8-sig", "replace", newline="") as text:
+    with open_text(fs.open(table), fs.where(table)) as text:
         columns: Sequence[str] = _COLUMNS
         for number, record in enumerate(csv.reader(text), start=1):
             if number == 1 and _COLUMNS[0] in record:

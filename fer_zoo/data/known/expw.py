@@ -3,10 +3,11 @@
 import posixpath
 from collections.abc import Sequence
 
+from fer_zoo.data.boxes import Box
 from fer_zoo.data.filesystem import FileSystem
-from fer_zoo.data.image_files import Box
 from fer_zoo.data.known.known_dataset import KnownDataset
 from fer_zoo.data.listing import Listing
+from fer_zoo.data.text_files import read_lines
 from fer_zoo.errors import DataError
 from fer_zoo.labels import FER2013_LABELS
 
@@ -37,8 +38,7 @@ class ExpW(KnownDataset):
         lists = [name for name in names if posixpath.basename(name).lower() == "label.lst"]
         if not lists:
             return None
-        with fs.open(lists[0]) as file:
-            lines = file.read().decode("utf-8-sig", "replace").splitlines()
+        lines = read_lines(fs, lists[0])
         by_name = {posixpath.basename(name): name for name in names}
         files, labels, groups = [], [], []
         boxes: list[Box | None] = []
@@ -60,7 +60,7 @@ class ExpW(KnownDataset):
                 continue
             files.append(by_name[words[0]])
             labels.append(label)
-            boxes.append((left, top, right, bottom))
+            boxes.append(Box(left, top, right, bottom))
             groups.append(words[0])
         if not files:
             raise DataError(f"{fs.where(lists[0])} names {missing:,} images, and none is there")

@@ -12,6 +12,7 @@ from fer_zoo.data.fer2013.ferplus import ferplus_targets
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.data.known.known_dataset import KnownDataset
 from fer_zoo.data.listing import Listing
+from fer_zoo.data.text_files import read_lines
 from fer_zoo.errors import DataError
 from fer_zoo.labels import FERPLUS_LABELS, FERPLUS_VOTES
 
@@ -78,10 +79,8 @@ class FERPlusFolders(KnownDataset):
 
 def _rows(fs: FileSystem, table: str) -> list[tuple[str, list[int]]]:
     """Returns image and votes of each row: fer0000000.png, "(0, 0, 48, 48)", ten numbers."""
-    with fs.open(table) as file:
-        lines = file.read().decode("utf-8-sig", "replace").splitlines()
     found = []
-    for number, record in enumerate(csv.reader(lines), start=1):
+    for number, record in enumerate(csv.reader(read_lines(fs, table)), start=1):
         if not record:
             continue
         try:

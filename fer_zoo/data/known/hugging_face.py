@@ -4,11 +4,11 @@ import posixpath
 from collections.abc import Sequence
 from itertools import chain
 
-from fer_zoo.data.face_table import is_table, list_table
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.data.known.known_dataset import KnownDataset
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import split_of_folder
+from fer_zoo.data.tables.face_table import is_table, list_table
 
 _NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
@@ -47,6 +47,9 @@ class HuggingFaceFolder(KnownDataset):
             list(chain(*splits)),
             name=cls.title,
             boxes=boxes if any(boxes) else None,
+            remarks=tuple(dict.fromkeys(chain(*(part.remarks for part in parts)))),
+            told_by=parts[0].told_by,
+            unusable=tuple(chain(*(part.unusable for part in parts))),
         )
 
 

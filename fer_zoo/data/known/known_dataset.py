@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from PIL import Image
 
-from fer_zoo.data.class_names import Names, name_classes
+from fer_zoo.data.class_names import name_classes
 from fer_zoo.data.filesystem import FileSystem, LocalFolder, ZipArchive
 from fer_zoo.data.folder import ListedFaces
+from fer_zoo.data.given_names import Names
 from fer_zoo.data.listing import Listing
 from fer_zoo.errors import DataNotFoundError
 

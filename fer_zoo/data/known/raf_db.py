@@ -4,11 +4,13 @@ import posixpath
 import re
 from collections.abc import Sequence
 
+from fer_zoo.data.boxes import Box
 from fer_zoo.data.class_folders import list_class_folders
 from fer_zoo.data.filesystem import FileSystem
-from fer_zoo.data.image_files import Box, list_images
+from fer_zoo.data.image_files import list_images
 from fer_zoo.data.known.known_dataset import KnownDataset
 from fer_zoo.data.listing import Listing
+from fer_zoo.data.text_files import read_lines
 from fer_zoo.errors import DataError
 from fer_zoo.labels import RAF_DB_LABELS
 
@@ -64,9 +66,7 @@ class RAFDB(KnownDataset):
 
 
 def _from_list(fs: FileSystem, where: str, names: Sequence[str]) -> Listing:
-    with fs.open(where) as file:
-        lines = file.read().decode("utf-8-sig", "replace").splitlines()
-    pairs = [line.split() for line in lines if line.strip()]
+    pairs = [line.split() for line in read_lines(fs, where) if line.strip()]
     if not pairs or any(len(pair) != 2 or not pair[1].isdigit() for pair in pairs):
         raise DataError(f"{fs.where(where)}: expected lines of an image's name and its code")
     root = posixpath.dirname(posixpath.dirname(where))
@@ -132,4 +132,4 @@ def _box(fs: FileSystem, by_name: dict[str, str], stem: str) -> Box | None:
         left, top, right, bottom = map(float, words[:4])
     except ValueError as error:
         raise DataError(f"{fs.where(name)}: expected four numbers, got {words[:4]}") from error
-    return left, top, right, bottom
+    return Box(left, top, right, bottom)

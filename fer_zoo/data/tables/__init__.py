@@ -1,0 +1,1 @@
+"""Tables of faces: their rows, what their columns mean, and the boxes in them."""

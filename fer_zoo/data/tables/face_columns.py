@@ -1,0 +1,144 @@
+"""The columns of a table of faces, whatever they are called, and the files that it names."""
+
+import posixpath
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fer_zoo.data.filesystem import FileSystem
+from fer_zoo.data.splits import split_of_folder
+from fer_zoo.data.tables.table_rows import Table, is_missing, plain
+from fer_zoo.errors import DataError
+from fer_zoo.images import is_image_name
+
+#: What the columns are called, the foremost first; case, blanks and underscores do not matter.
+COLUMNS = {
+    "path": "path file filename filepath image imagepath imagefile imagename img imgpath name "
+    "subdirectoryfilepath",
+    "label": "label labels emotion emotions expression expressions class classes classname "
+    "labelname emotionlabel expressionlabel classlabel",
+    "weak label": "category target y",
+    "split": "split subset set usage partition",
+    "fold": "fold",
+    "group": "person personid subject subjectid participant participantid identity speaker actor "
+    "clip clipid video videoid group groupid",
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table of faces, by their own names; empty where there is none."""
+
+    path: str
+    label: str
+    split: str = ""
+    group: str = ""
+
+
+def has_columns(table: Table) -> bool:
+    """Says whether a table has columns of paths and labels."""
+    found = _candidates(table)
+    return bool(found["path"] and (found["label"] or found["weak label"]))
+
+
+def _candidates(table: Table) -> dict[str, list[str]]:
+    """Returns the columns that may be meant, the foremost first."""
+    own: dict[str, list[str]] = {}
+    for column in table.columns:
+        own.setdefault(plain(column), []).append(column)
+    found = {
+        what: [column for name in names.split() for column in own.get(name, [])]
+        for what, names in COLUMNS.items()
+    }
+    if "x" in own:  # y is no label then, but a place in the image
+        found["weak label"] = [c for c in found["weak label"] if plain(c) != "y"]
+    return found
+
+
+def find_columns(fs: FileSystem, name: str, table: Table) -> tuple[list[str | None], Columns]:
+    """Returns each row's file, None where it is not there, and the columns.
+
+    Raises:
+        DataError: If there is no path or label, or two columns could be the label.
+    """
+    found = _candidates(table)
+    labels = found["label"] or found["weak label"]
+    missing = [what for what, those in (("path", found["path"]), ("label", labels)) if not those]
+    if missing:
+        header = ", ".join(table.columns) or "none"
+        hint = "A table of faces has path and label, and may have split and the face's box"
+        if any(is_image_name(column) for column in table.columns):
+            hint = "Its first line is no header: write path,label above it"
+        raise DataError(
+            f"{table.where}: no column {' and '.join(missing)}; its columns are {header}. {hint}"
+        )
+    places = _Places(fs, name)
+    first = (c for c in found["path"] if table.rows and places.find(table.rows[0].get(c)))
+    path = next(first, found["path"][0])
+    files = [places.find(row.get(path)) for row in table.rows]
+    split = next(iter(found["split"]), "")
+    fold = next(iter(found["fold"]), "")
+    if fold and not split and all(split_of_folder(text_of(row.get(fold))) for row in table.rows):
+        split = fold  # not the numbers of a cross-validation
+    group = next((c for c in found["group"] if c not in (path, split)), "")
+    return files, Columns(path, _label_column(table, labels), split, group)
+
+
+def _label_column(table: Table, columns: Sequence[str]) -> str:
+    """Returns the column of the labels where there are several: names before their numbers."""
+    filled = [c for c in columns if not all(is_missing(row.get(c)) for row in table.rows)]
+    if len(filled) < 2:
+        return (filled or list(columns))[0]
+    values = [[str(row.get(c)).strip().lower() for row in table.rows] for c in filled]
+    for column, other in zip(filled[1:], values[1:], strict=True):
+        pairs = set(zip(values[0], other, strict=True))
+        if not len(pairs) == len(set(values[0])) == len(set(other)):
+            raise DataError(
+                f"{table.where}: {filled[0]} and {column} could both be the label; rename or "
+                "remove one of them"
+            )
+    named = [c for c, v in zip(filled, values, strict=True) if not all(map(is_number, v))]
+    return (named or filled)[0]
+
+
+def is_number(text: str) -> bool:
+    """Says whether a text is a number, whole or not."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+class _Places:
+    """Finds the files that paths mean; they start at the table's folder or at the root."""
+
+    def __init__(self, fs: FileSystem, table: str) -> None:
+        self.fs, self.folder = fs, posixpath.dirname(table)
+        self.root = str(fs.path).replace("\\", "/").rstrip("/") + "/"
+
+    def find(self, value: object) -> str | None:
+        """Returns a file's name; None if there is none."""
+        text = text_of(value)
+        if not text:
+            return None
+        for form in ("NFC", "NFD"):  # accents in the names of files have two forms
+            clean = posixpath.normpath(unicodedata.normalize(form, text).replace("\\", "/"))
+            for name in (posixpath.join(self.folder, clean), clean, clean.removeprefix(self.root)):
+                if self.fs.has(name):
+                    return name
+        return None
+
+
+def text_of(value: object) -> str:
+    """Returns a cell as text; empty if it is missing.
+
+    Raises:
+        DataError: If it is no text, but an image.
+    """
+    if isinstance(value, dict):  # an image of Hugging Face's parquet
+        raise DataError(
+            "the table holds the images themselves; save them as files, and their paths in the "
+            "table"
+        )
+    return "" if is_missing(value) else str(value).strip()

@@ -1,0 +1,212 @@
+"""The page in a real browser: what it answers, and what it says where it cannot."""
+
+import http.server
+import io
+import json
+import re
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fer_zoo
+from fer_zoo import runtime
+from fer_zoo.inference.detection import MtcnnDetector
+
+expect = pytest.importorskip("playwright.sync_api").expect
+expect.set_options(timeout=60_000)
+#: A probability of the page may differ by so much from its own file's in onnxruntime (another
+#: processor's arithmetic), and from the model's in 32-bit floats (its weights have 8 bits).
+FROM_FILE, FROM_MODEL = 1e-4, 0.03
+
+
+def answer(page):
+    """Returns the bars as probabilities by label."""
+    rows = page.locator("#bars li").all()
+    return {
+        row.locator(".label").inner_text(): float(row.get_attribute("data-probability"))
+        for row in rows
+    }
+
+
+def box_of(page):
+    return tuple(map(float, page.locator(".box").first.get_attribute("data-box").split()))
+
+
+def ready(page):
+    page.wait_for_selector("html[data-engine]")
+    return page
+
+
+def png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return {"name": "a.png", "mimeType": "image/png", "buffer": file.getvalue()}
+
+
+def check(page, folder, model, photo):
+    """Compares what the page shows with the predictors on the same face."""
+    shown, box = answer(page), box_of(page)
+    file = next(m["file"] for m in page_models(folder) if m["name"] == model)
+    by_file = runtime.Predictor(folder / file)(photo, boxes=[box])[0]
+    by_model = fer_zoo.Predictor(model)(photo, boxes=[box])[0]
+    assert shown == pytest.approx(by_file.probabilities, abs=FROM_FILE)
+    assert shown == pytest.approx(by_model.probabilities, abs=FROM_MODEL)
+    assert by_model.label in page.inner_text("#summary")
+
+
+def page_models(folder):
+    return json.loads((folder / "config.json").read_text())["models"]
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    return pytest.importorskip("skimage.data").astronaut()
+
+
+def test_a_photo_by_each_model(visit, page_folder, portrait):
+    began = time.perf_counter()
+    page = visit()
+    page.set_input_files("#file", png(portrait))
+    page.wait_for_selector(".box")
+    seconds = time.perf_counter() - began
+    assert seconds < 30, seconds  # docs/demo.md has the time on a machine that does nothing else
+    check(page, page_folder, "vgg_small", portrait)
+    (face,) = MtcnnDetector()(Image.fromarray(portrait))
+    assert box_of(page) == pytest.approx(face.box, abs=4)
+    assert page.inner_text("#live") == page.inner_text("#summary")
+    before = answer(page)
+    page.focus("#model")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#bars li").nth(3)).not_to_have_attribute(
+        "data-probability", str(before["happy"])
+    )
+    page.wait_for_selector("#busy", state="hidden")
+    check(page, page_folder, "dacl", portrait)
+
+
+def test_several_faces_by_keyboard(visit, portrait):
+    page = ready(visit())
+    two = np.concatenate([portrait, portrait[:, ::-1]], axis=1)
+    page.set_input_files("#file", png(two))
+    page.wait_for_selector(".box >> nth=1")
+    assert "Face 1 of 2" in page.inner_text("#summary")
+    page.focus(".box >> nth=1")
+    page.keyboard.press("Enter")
+    assert "Face 2 of 2" in page.inner_text("#summary")
+    assert page.locator(".box").nth(1).get_attribute("aria-pressed") == "true"
+    assert re.match(r"Face 2: happy \d+", page.locator(".box").nth(1).get_attribute("aria-label"))
+
+
+def test_the_camera(visit):
+    page = ready(visit(permissions=["camera"]))
+    page.click("#camera")
+    page.wait_for_selector(".box")
+    assert answer(page)["happy"] > 0.5
+    left = page.evaluate("boxes.firstChild.getBoundingClientRect().left - "
+                         "video.getBoundingClientRect().left")  # fmt: skip
+    assert left > 0.5 * page.evaluate("video.clientWidth")  # mirrored, as the picture is
+    happy = page.locator("#bars li").nth(3)
+    happy.evaluate("row => { row.dataset.probability = 0; }")
+    expect(happy).not_to_have_attribute("data-probability", "0")  # it goes on
+    page.click("#camera")
+    page.wait_for_selector("#video", state="hidden")
+    assert page.evaluate("video.srcObject") is None
+    assert page.inner_text("#camera") == "Use the camera"
+
+
+def test_a_refused_camera(visit):
+    page = visit()
+    page.click("#camera")
+    page.wait_for_selector("#message.error")
+    assert "camera is blocked" in page.inner_text("#message")
+    assert page.is_visible("#empty")
+
+
+def huge_png():
+    """121 megapixels in a few kilobytes."""
+    file = io.BytesIO()
+    Image.new("1", (11_000, 11_000)).save(file, "png")
+    return file.getvalue()
+
+
+def test_files_that_cannot_be_used(visit, portrait):
+    page = ready(visit())
+    for name, kind, content, words in (
+        ("a.txt", "text/plain", b"words", "That is not a picture"),
+        ("a.png", "image/png", b"\x89PNG\r\n\x1a\nbroken", "cannot read that file"),
+        ("a.png", "image/png", huge_png(), "too large (11000"),
+    ):
+        page.set_input_files("#file", {"name": name, "mimeType": kind, "buffer": content})
+        expect(page.locator("#message")).to_contain_text(words)
+        assert page.is_visible("#message.error")
+    page.set_input_files("#file", png(np.full((300, 400, 3), 128, np.uint8)))
+    expect(page.locator("#message")).to_contain_text("No face was found")
+    page.set_input_files("#file", png(portrait))
+    page.wait_for_selector(".box")
+    assert page.is_hidden("#message")
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "words"),
+    [
+        ("delete window.WebAssembly", {}, "lacks WebAssembly"),
+        ("delete window.OffscreenCanvas", {}, "lacks OffscreenCanvas"),
+        (None, {"java_script_enabled": False}, "did not start"),
+    ],
+)
+def test_an_old_browser(visit, script, options, words):
+    page = visit(script=script, **options)
+    page.wait_for_selector("#unsupported:visible")
+    assert words in page.inner_text("#unsupported")
+    assert page.is_hidden("#main")
+
+
+def test_a_worker_that_does_not_start(visit):
+    page = visit(script="window.Worker = class { constructor() { throw new Error('no worker'); } }")
+    page.wait_for_selector("#message.error")
+    assert "could not load what it needs: no worker" in page.inner_text("#message")
+
+
+class Plain(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def test_any_server_then_none(visit, serve, page_folder):
+    """A server without headers: threads come with the second visit, and without the server too."""
+
+    def handler(*args):
+        return Plain(*args, directory=str(page_folder))
+
+    server = serve(page_folder, http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+    page = ready(visit(server))
+    assert not page.evaluate("crossOriginIsolated")
+    page.evaluate(
+        "new Promise((done) => { const worker = navigator.serviceWorker;"
+        " worker.controller ? done() : worker.addEventListener('controllerchange', done); })"
+    )
+    server.shutdown()
+    server.server_close()
+    page.reload()
+    ready(page)
+    assert page.evaluate("crossOriginIsolated")
+    page.select_option("#model", index=1)
+    page.click("#example")
+    page.wait_for_selector(".box")
+    assert "happy" in page.inner_text("#summary")
+
+
+def test_accessibility_and_width(visit, axe):
+    page = visit()
+    page.click("#example")
+    page.wait_for_selector(".box")
+    page.click("details summary")
+    page.evaluate(axe)
+    for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light"), (320, "dark")):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = page.evaluate("axe.run().then(({violations}) => violations)")
+        assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
