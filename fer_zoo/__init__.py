@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fer_zoo.models import Ensemble, create_model, is_model, list_models, model_entrypoint
     from fer_zoo.preprocessing import Preprocessing
     from fer_zoo.training import train
+    from fer_zoo.video import VideoPredictor
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,7 @@ _LAZY = {
     "Prediction": "inference",
     "Predictor": "inference",
     "Preprocessing": "preprocessing",
+    "VideoPredictor": "video",
     "create_model": "models",
     "create_transform": "data",
     "evaluate": "evaluation",
@@ -44,7 +46,7 @@ _LAZY = {
 _SUBMODULES = {
     *("audit", "benchmark", "data", "errors", "evaluation", "exporting", "hub", "inference"),
     *("labels", "layers", "losses", "model_info", "models", "preprocessing", "provenance"),
-    *("runtime", "training"),
+    *("runtime", "training", "video"),
 }
 
 
@@ -70,6 +72,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "Preprocessing",
+    "VideoPredictor",
     "create_model",
     "create_transform",
     "evaluate",

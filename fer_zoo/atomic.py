@@ -37,6 +37,28 @@ def write_atomically(path: Path, write: Writer) -> None:
     write_together({path: write})
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives another name to write a file under, and renames it once the block is done.
+
+    A block that raises leaves nothing behind, and what was at ``path`` as it was.
+
+    Args:
+        path: The file to replace.
+
+    Raises:
+        OutputError: If the folder cannot be written.
+    """
+    make_folder(path.parent)
+    partial = _partial(path)
+    try:
+        yield partial
+        write_together({path: partial.replace})
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
 def write_together(writers: Mapping[Path, Writer]) -> None:
     """Writes files that belong together, and renames them only once all are on the disk.
 
@@ -46,8 +68,7 @@ def write_together(writers: Mapping[Path, Writer]) -> None:
     Raises:
         OutputError: If the disk is full or a folder cannot be written.
     """
-    token = secrets.token_hex(4)  # process numbers repeat where machines share a folder
-    partials = {path: path.with_name(f".{path.name}.partial-{token}") for path in writers}
+    partials = {path: _partial(path) for path in writers}
     try:
         for path, partial in partials.items():
             writers[path](partial)
@@ -64,6 +85,11 @@ def write_together(writers: Mapping[Path, Writer]) -> None:
         for partial in partials.values():
             with contextlib.suppress(OSError):
                 partial.unlink()
+
+
+def _partial(path: Path) -> Path:
+    token = secrets.token_hex(4)  # process numbers repeat where machines share a folder
+    return path.with_name(f".{path.name}.partial-{token}")
 
 
 def make_folder(folder: Path) -> None:

@@ -42,6 +42,10 @@ class ImageError(FerZooError, ValueError):
     predictions: Sequence[Any] = ()
 
 
+class VideoError(FerZooError, ValueError):
+    """A video that cannot be read, or a camera that is not there; the message names it."""
+
+
 class ImageTooLargeError(ImageError):
     """An image of more pixels than are read; the message names the size and the bound."""
 

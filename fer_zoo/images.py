@@ -181,7 +181,10 @@ def describe_left_out(names: Iterable[str]) -> str:
 
 
 def _way_out(endings: Iterable[str]) -> str:
-    hints = [(_HEIF, "HEIC needs pip install 'fer_zoo[heif]'"), (_VIDEOS, "take a video's frames")]
+    hints = [
+        (_HEIF, "HEIC needs pip install 'fer_zoo[heif]'"),
+        (_VIDEOS, "for a video use fer-zoo video"),
+    ]
     found = [hint for kinds, hint in hints if any(ending in kinds for ending in endings)]
     return "".join(f"; {hint}" for hint in found)
 

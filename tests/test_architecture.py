@@ -22,7 +22,7 @@ LEVELS = (
     ("models", "data"),
     ("hub", "inference"),
     ("runtime",),
-    ("evaluation", "exporting", "model_info", "service"),
+    ("evaluation", "exporting", "model_info", "service", "video"),
     ("audit", "training"),
     ("benchmark", "demo"),
     ("_timm_hook",),
@@ -147,6 +147,7 @@ WITHOUT_TORCH = (
     *("inference", "inference.base_predictor", "inference.detection"),
     *("inference.drawing", "inference.prediction", "inference.reading", "inference.views"),
     "runtime",
+    *("video", "video.predictor", "video.reader", "video.tracking", "video.writer"),
     *("training.config", "training.recipes", "cli"),
 )
 

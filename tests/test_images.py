@@ -385,7 +385,8 @@ def test_what_is_left_out_is_counted_by_suffix():
     assert describe_left_out(["a.png", "b.JPG"]) == ""
     assert describe_left_out(["a.png", "b.h5"]) == "1 file that is no image: .h5 1"
     text = describe_left_out(["a.pdf", "b.h5", "c.PDF", "README", "d.mp4"])
-    assert text.startswith("5 files that are no images: .pdf 2, .h5 1, ") and "frames" in text
+    assert text.startswith("5 files that are no images: .pdf 2, .h5 1, ")
+    assert text.endswith("for a video use fer-zoo video")
 
 
 def test_heic_without_its_extra_is_explained(monkeypatch):

@@ -4,7 +4,8 @@ The records are ``docs/results/<weights>.json`` (``fer-zoo evaluate --flip --out
 ``docs/results/<weights>-corruptions.json`` (``fer-zoo evaluate --corruptions --out``),
 ``docs/results/bench.jsonl`` (``fer-zoo bench --json``), ``docs/results/engines.jsonl`` (``fer-zoo
 bench --engines --json``), ``docs/results/crops.json``
-(``docs/tools/measure_crops.py``), ``docs/results/why_adam_failed.json`` (the
+(``docs/tools/measure_crops.py``), ``docs/results/video.json``
+(``docs/tools/measure_video.py``), ``docs/results/why_adam_failed.json`` (the
 example) and the package's own record of its weights.
 
     python docs/tools/generate.py            # writes
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from crop_tables import crops_text
+from video_tables import video_text
 
 from fer_zoo.errors import ConfigError
 from fer_zoo.evaluation.corruptions import PROTOCOL
@@ -560,11 +562,12 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "corruptions": corruptions_table,
     "ensembles": ensembles_table,
     "crops": lambda: crops_text(RESULTS / "crops.json"),
+    "video": lambda: video_text(RESULTS / "video.json"),
 }
 PAGES = (
     "README.md",
     *(f"docs/{page}.md" for page in ("ablations", "export", "models", "prediction", "results")),
-    *(f"docs/{page}.md" for page in ("robustness", "training")),
+    *(f"docs/{page}.md" for page in ("robustness", "training", "video")),
 )
 
 

@@ -17,6 +17,7 @@ from fer_zoo.errors import FerZooError
 #: What each command does; its module, which only its own use imports, has the same name.
 COMMANDS = {
     "predict": "name the expression of faces in image files",
+    "video": "name the expressions of faces in a video or before a webcam",
     "list": "list the models with size, cost and accuracy",
     "info": "describe a model: layers, labels, preprocessing, recipe, provenance",
     "evaluate": "measure a model on a split of a data set",

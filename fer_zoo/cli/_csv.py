@@ -4,6 +4,8 @@ import contextlib
 import csv
 import io
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -24,43 +26,74 @@ _LAST = ("warning", "settings")
 _open = partial(open, encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table of faces.
+
+    Args:
+        label_names: The labels; each has a column.
+        settings: Model and options that make the predictions, as text.
+        image: The columns that say which image it is; the first tells images apart.
+        face: Further ones that say which face it is; attributes of a prediction.
+    """
+
+    label_names: tuple[str, ...]
+    settings: str
+    image: tuple[str, ...] = ("path",)
+    face: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all columns."""
+        said = [*self.image, *self.face, "label", "probability"]
+        return [*said, *_BOX, *self.label_names, *_LAST]
+
+    def rows(self, image: Sequence[str], faces: "Sequence[Prediction]") -> list[list[str]]:
+        """Returns the rows of an image: one per face, or one without values."""
+        empty = [""] * (len(self.names) - len(image) - 1)
+        return [[*image, *self._values(face)] for face in faces] or [
+            [*image, *empty, self.settings]
+        ]
+
+    def _values(self, face: "Prediction") -> list[str]:
+        said = [str(getattr(face, name)) for name in self.face]
+        box = [f"{v:.1f}" for v in face.box] if face.box else [""] * 4
+        shares = [f"{face.probabilities[name]:.6f}" for name in self.label_names]
+        last = [face.warning or "", self.settings]
+        return [*said, face.label, f"{face.probability:.6f}", *box, *shares, *last]
+
+
 class CsvWriter:
     """Writes what was found in each image, all rows of an image at once.
 
     Args:
         file: Where to.
-        label_names: The labels; each has a column.
-        settings: Model and options, as text.
+        columns: Its columns.
     """
 
-    def __init__(self, file: TextIO, label_names: tuple[str, ...], settings: str) -> None:
-        self.file, self.label_names, self.settings = file, label_names, settings
+    def __init__(self, file: TextIO, columns: Columns) -> None:
+        self.file, self.columns = file, columns
 
     def write_header(self) -> None:
         """Writes the names of the columns."""
-        self._write([header(self.label_names)])
+        self._write([self.columns.names])
 
-    def show(self, path: str, faces: "list[Prediction]") -> None:
-        """Writes the rows of an image: one per face, or one without values.
+    def show(self, image: str | Sequence[str], faces: "Sequence[Prediction]") -> None:
+        """Writes the rows of an image.
+
+        Args:
+            image: What its columns say; a text alone is the only one.
+            faces: What was found.
 
         Raises:
             OutputError: If the disk is full.
         """
-        rows = [
-            [path, face.label, f"{face.probability:.6f}", *self._values(face)] for face in faces
-        ]
-        empty = [""] * (len(header(self.label_names)) - 2)
-        self._write(rows or [[path, *empty, self.settings]])
+        self._write(self.columns.rows([image] if isinstance(image, str) else image, faces))
 
     def close(self) -> None:
         """Closes the file."""
         with contextlib.suppress(OSError):  # writing has reported a full disk already
             self.file.close()
-
-    def _values(self, face: "Prediction") -> list[str]:
-        box = [f"{v:.1f}" for v in face.box] if face.box else [""] * 4
-        shares = [f"{face.probabilities[name]:.6f}" for name in self.label_names]
-        return [*box, *shares, face.warning or "", self.settings]
 
     def _write(self, rows: list[list[str]]) -> None:
         try:
@@ -91,25 +124,20 @@ def settings_of(model: str, predictor: "BasePredictor[Any]") -> str:
     return " ".join(made)
 
 
-def header(label_names: tuple[str, ...]) -> list[str]:
-    """Returns the names of the columns."""
-    return ["path", "label", "probability", *_BOX, *label_names, *_LAST]
-
-
 def open_csv(
-    path: Path, label_names: tuple[str, ...], settings: str, resume: bool
-) -> tuple[CsvWriter, set[str]]:
+    path: Path, columns: Columns, resume: bool, done: Callable[[list[list[str]]], object]
+) -> CsvWriter:
     """Opens a file for predictions.
 
     Args:
         path: The file; without ``resume`` a new one.
-        label_names: The labels.
-        settings: Model and options that make the predictions, as text.
+        columns: Its columns.
         resume: Whether to continue the file, where there is one. An incomplete last line is
-            dropped, and so are the faces of the last photograph, which may lack some.
+            dropped, and so are the faces of the last image, which may lack some.
+        done: Is given the rows of each image that the file has already.
 
     Returns:
-        What writes to it, and the images that it has already.
+        What writes to it.
 
     Raises:
         OutputError: If the file exists without ``resume``, has other columns or predictions made
@@ -118,46 +146,44 @@ def open_csv(
     make_folder(path.parent)
     if path.exists() and not resume:
         raise OutputError(f"{path} is there already; use --resume to continue it, or another file")
-    done: set[str] = set()
     try:
         with _open(path, "a+") as old:
             old.seek(0)
-            write_atomically(path, lambda new: done.update(_copy(old, new, label_names, settings)))
-        writer = CsvWriter(_open(path, "a"), label_names, settings)
+            write_atomically(path, lambda new: _copy(old, new, columns, done))
+        return CsvWriter(_open(path, "a"), columns)
     except (ValueError, csv.Error) as error:
         raise OutputError(f"cannot continue {path}: {error}; choose another file") from error
     except OSError as error:
         if isinstance(error, OutputError):
             raise
         raise OutputError(f"cannot write {path}: {error}; choose another file") from error
-    return writer, done
 
 
-def _copy(old: TextIO, path: Path, label_names: tuple[str, ...], settings: str) -> set[str]:
-    """Copies the images whose rows are complete, and returns them."""
-    names = header(label_names)
+def _copy(
+    old: TextIO, path: Path, columns: Columns, done: Callable[[list[list[str]]], object]
+) -> None:
+    """Copies the images whose rows are complete."""
+    names = columns.names
     if not _lines([names]).startswith(old.readline()):  # it may be cut off
         raise ValueError("its columns are not those of these labels")
     lines = (line for line in old if line.endswith("\n"))
     rows = (row for row in csv.reader(lines) if len(row) == len(names))
-    done: set[str] = set()
     last: list[list[str]] = []
     with _open(path, "w") as new:
         new.write(_lines([names]))
-        for image, found in groupby(rows, key=itemgetter(0)):
-            new.write(_lines(last))
+        for _, found in groupby(rows, key=itemgetter(0)):
+            if last:
+                new.write(_lines(last))
+                done(last)
             last = list(found)
-            if others := {row[-1] for row in last} - {settings}:
+            if others := {row[-1] for row in last} - {columns.settings}:
                 raise ValueError(
-                    f"it was made with {others.pop()!r}, not with {settings!r}: give the same "
-                    "model and options"
+                    f"it was made with {others.pop()!r}, not with {columns.settings!r}: give the "
+                    "same model and options"
                 )
-            done.add(image)
-        if last and last[0][names.index("x0")]:
-            done.remove(last[0][0])
-        else:
+        if last and not last[0][names.index("x0")]:
             new.write(_lines(last))
-    return done
+            done(last)
 
 
 def _lines(rows: list[list[str]]) -> str:

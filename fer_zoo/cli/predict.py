@@ -214,7 +214,7 @@ def _printer(
     files: ExitStack,
 ) -> tuple[Show, set[str]]:
     """Returns what prints predictions, and the paths that are done already."""
-    from fer_zoo.cli._csv import CsvWriter, open_csv, settings_of
+    from fer_zoo.cli._csv import Columns, CsvWriter, open_csv, settings_of
     from fer_zoo.cli._drawings import saving
     from fer_zoo.images import read_picture
 
@@ -223,13 +223,13 @@ def _printer(
     if args.json:
         show = _show_json
     elif args.csv == "-":
-        settings = settings_of(args.model, predictor)
-        writer = CsvWriter(sys.stdout, predictor.label_names, settings)
+        columns = Columns(predictor.label_names, settings_of(args.model, predictor))
+        writer = CsvWriter(sys.stdout, columns)
         writer.write_header()
         show = writer.show
     elif args.csv:
-        settings = settings_of(args.model, predictor)
-        writer, done = open_csv(Path(args.csv), predictor.label_names, settings, args.resume)
+        columns = Columns(predictor.label_names, settings_of(args.model, predictor))
+        writer = open_csv(Path(args.csv), columns, args.resume, lambda rows: done.add(rows[0][0]))
         files.callback(writer.close)
         show = writer.show
     else:

@@ -80,8 +80,8 @@ class BasePredictor(ABC, Generic[Found]):
         max_pixels: int = MAX_PIXELS,
         workers: int = 0,
     ) -> None:
-        _check_whole("batch_size", batch_size, 1)
-        _check_whole("workers", workers, 0)
+        check_whole("batch_size", batch_size, 1)
+        check_whole("workers", workers, 0)
         check_views(views)
         check_options(color, bits, max_pixels)
         number = isinstance(margin, (int, float)) and not isinstance(margin, bool)
@@ -246,7 +246,12 @@ class BasePredictor(ABC, Generic[Found]):
         return Prediction(self.label_names[best], row[best], named, box, path, warning)
 
 
-def _check_whole(name: str, value: object, least: int) -> None:
+def check_whole(name: str, value: object, least: int) -> None:
+    """Refuses what is no whole number from ``least`` on.
+
+    Raises:
+        ConfigError: If it is none.
+    """
     if type(value) is not int or value < least:
         flag = name.replace("_", "-")
         raise ConfigError(f"{name} is {value!r} (--{flag}); it must be a whole number from {least}")

@@ -6,6 +6,7 @@ further ones, which were not chosen: facenet-pytorch pins torch < 2.3, OpenCV 5 
 any more, and OpenCV's YuNet needs a file that is in no wheel.
 """
 
+import functools
 import importlib
 import math
 import threading
@@ -158,14 +159,20 @@ class SlimefaceDetector(_ShrinkingDetector):
             ) from error
 
     def _search(self, rgb: Image.Image) -> list[tuple[Box, float]]:
-        from threadpoolctl import threadpool_limits
-
         search = self._network()
         # its threads wait by spinning: beside other work two are slower than one
-        with threadpool_limits(1, "openmp"):
+        with _thread_pools().limit(limits=1, user_api="openmp"):
             found = search(rgb.width, rgb.height, rgb.tobytes())
         large = [face for face in found if max(face[2:4]) >= self.min_face]
         return [((x, y, width, height), score / 100) for x, y, width, height, score in large]
+
+
+@functools.cache
+def _thread_pools() -> Any:
+    """Returns what sets the threads of libraries; looking for these takes as long as a search."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 _import_lock = threading.Lock()

@@ -8,18 +8,23 @@ from PIL import Image, ImageDraw, ImageFont
 from fer_zoo.inference.detection import Box
 
 
-def draw_faces(image: Image.Image, faces: Sequence[tuple[Box | None, str]]) -> Image.Image:
-    """Draws boxes with labels on an enlarged copy, so that small faces stay readable.
+def draw_faces(
+    image: Image.Image, faces: Sequence[tuple[Box | None, str]], min_side: int = 240
+) -> Image.Image:
+    """Draws boxes with labels on a copy, which is enlarged so that small faces stay readable.
 
     Args:
         image: The photograph.
         faces: A box and a text each; without a box the text stands for the whole image.
+        min_side: Pixels that the shorter side gets at least; 1 leaves the size as it is.
 
     Returns:
-        An RGB image whose shorter side has 240 pixels or more.
+        An RGB image.
     """
-    zoom = max(1, math.ceil(240 / min(image.size)))
-    canvas = image.convert("RGB").resize((image.width * zoom, image.height * zoom))
+    zoom = max(1, math.ceil(min_side / min(image.size)))
+    canvas = image.copy() if image.mode == "RGB" else image.convert("RGB")
+    if zoom > 1:
+        canvas = canvas.resize((image.width * zoom, image.height * zoom))
     draw = ImageDraw.Draw(canvas)
     width = max(2, max(canvas.size) // 300)
     font = ImageFont.load_default(size=max(14, max(canvas.size) // 45))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import fer_zoo
 from fer_zoo.cli import main
-from fer_zoo.cli._csv import open_csv
+from fer_zoo.cli._csv import Columns, open_csv
 from fer_zoo.errors import OutputError
 from fer_zoo.hub import save_pretrained
 from fer_zoo.inference.predictor import Prediction, Predictor
@@ -56,16 +56,16 @@ def test_what_is_done_is_not_predicted_again(album, run_folder, tmp_path, monkey
 
 
 def test_a_photograph_that_may_lack_faces_is_done_again(tmp_path):
-    table, names = tmp_path / "faces.csv", ("a", "b")
+    table, columns, done = tmp_path / "faces.csv", Columns(("a", "b"), "settings"), []
     one, two = (Prediction("a", 0.9, {"a": 0.9, "b": 0.1}, (n, 2, 3, 4)) for n in (1, 2))
-    opened, done = open_csv(table, names, "settings", False)
-    assert done == set()
+    opened = open_csv(table, columns, False, done.append)
+    assert done == []
     for path, faces in (("x\n,1", [one, two]), ("none", []), ("y", [one, two])):
         opened.show(path, faces)
     opened.close()
     whole = table.read_text()
-    opened, done = open_csv(table, names, "settings", True)
-    assert done == {"x\n,1", "none"}
+    opened = open_csv(table, columns, True, done.append)
+    assert [rows[0][0] for rows in done] == ["x\n,1", "none"] and len(done[0]) == 2
     opened.show("y", [one, two])
     opened.close()
     assert table.read_text() == whole
@@ -76,7 +76,7 @@ def test_a_file_of_other_columns_is_not_continued(tmp_path, content):
     table = tmp_path / "faces.csv"
     table.write_text(content)
     with pytest.raises(OutputError, match="not those of these labels"):
-        open_csv(table, FER2013_LABELS, "settings", True)
+        open_csv(table, Columns(FER2013_LABELS, "settings"), True, print)
     assert table.read_text() == content
 
 
@@ -104,20 +104,19 @@ def test_predictions_of_other_settings_are_not_continued(album, run_folder, tmp_
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.lists(st.tuples(st.text(max_size=5), st.integers(0, 2)), max_size=6))
 def test_a_file_cut_anywhere_is_continued_to_the_same(tmp_path, data, images):
-    table, names = tmp_path / f"{len(list(tmp_path.iterdir()))}.csv", ("a", "b")
+    table = tmp_path / f"{len(list(tmp_path.iterdir()))}.csv"
+    columns, done = Columns(("a", "b"), "model views=1"), []
     images = dict(images)
     face = Prediction("a", 0.9, {"a": 0.9, "b": 0.1}, (1.0, 2.0, 3.0, 4.0), warning="x, y\n")
 
-    def write(done, writer):
+    def write(writer):
         for path, n in images.items():
-            if path not in done:
+            if path not in [rows[0][0] for rows in done]:
                 writer.show(path, [face] * n)
         writer.close()
 
-    writer, _ = open_csv(table, names, "model views=1", False)
-    write((), writer)
+    write(open_csv(table, columns, False, done.append))
     whole = table.read_bytes()
     table.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    writer, done = open_csv(table, names, "model views=1", True)
-    write(done, writer)
+    write(open_csv(table, columns, True, done.append))
     assert table.read_bytes() == whole

@@ -102,7 +102,7 @@ def test_detection_is_asked_for_by_request(means):
 
 def test_a_service_without_detector_says_so(means):
     (answer,) = talk(app_of(means), lambda c: asyncio.gather(c.post(f"{PREDICT}?detect=1")))
-    assert answer.status_code == 422 and "finds no faces" in answer.json()["detail"]
+    assert answer.status_code == 501 and "finds no faces" in answer.json()["detail"]
 
 
 SCANS = b"\xff\xd8\xff" + b"\xff\xda" * 101

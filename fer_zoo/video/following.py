@@ -1,0 +1,92 @@
+"""Where the faces of each frame are: detection in some frames, interpolation between them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from fer_zoo.inference.detection import Box, FaceDetector
+from fer_zoo.video.frames import Frame, TrackedFace
+from fer_zoo.video.tracking import IouTracker, Tracks, between
+
+#: Faces that are known already, by the index of their frame.
+Recorded = Mapping[int, Sequence[TrackedFace]]
+
+
+@dataclass(frozen=True)
+class PlacedFrame:
+    """A frame with the boxes of its faces.
+
+    Args:
+        frame: The frame.
+        boxes: Corners by track; None where no face is looked for.
+    """
+
+    frame: Frame
+    boxes: Tracks | None
+
+
+class FaceFollower:
+    """Finds the faces of one video and follows them.
+
+    Args:
+        detector: What finds faces.
+        every: Frames from one detection to the next, of those that are looked at.
+        skip: Frames that are left out after each that is looked at.
+        recorded: Faces of frames that are done already; they are not looked for again.
+    """
+
+    def __init__(
+        self, detector: FaceDetector, every: int, skip: int, recorded: Recorded | None = None
+    ) -> None:
+        self.detector, self.every, self.skip = detector, every, skip
+        self.recorded = recorded or {}
+        self.tracker = IouTracker()
+
+    def windows(self, frames: Iterable[Frame]) -> Iterator[list[PlacedFrame]]:
+        """Yields all frames in order, those up to a detection together.
+
+        Boxes of the frames before it are interpolated by time, for the faces that this detection
+        and the one before have in common.
+        """
+        before: tuple[float, Tracks] = (0.0, {})
+        for window in self._up_to_detections(frames):
+            looked = [frame for frame in window if self._looks_at(frame)]
+            after = (looked[-1].time, self._detect(looked[-1])) if looked else before
+            placed = [
+                PlacedFrame(frame, between(before, after, frame.time))
+                if self._looks_at(frame)
+                else PlacedFrame(frame, None)
+                for frame in window
+            ]
+            if looked:
+                placed[window.index(looked[-1])] = PlacedFrame(looked[-1], after[1])
+            yield placed
+            before = after
+
+    def _looks_at(self, frame: Frame) -> bool:
+        return frame.index % (self.skip + 1) == 0
+
+    def _up_to_detections(self, frames: Iterable[Frame]) -> Iterator[list[Frame]]:
+        """Yields frames up to one to detect in; at the end that is the last one looked at."""
+        window: list[Frame] = []
+        for frame in frames:
+            window.append(frame)
+            if frame.index % (self.every * (self.skip + 1)) == 0:
+                yield window
+                window = []
+        if window:
+            yield window
+
+    def _detect(self, frame: Frame) -> Tracks:
+        if (known := self.recorded.get(frame.index)) is not None:
+            tracks = {face.track: face.box for face in known if face.box}
+            self.tracker.restore(frame.time, tracks)
+            return tracks
+        boxes = [_rounded(face.box) for face in self.detector(frame.picture)]
+        numbers = self.tracker.update(frame.time, boxes)
+        return dict(sorted(zip(numbers, boxes, strict=True)))
+
+
+def _rounded(box: Box) -> Box:
+    """To tenths of a pixel, as a csv has boxes, so that a video is continued as it began."""
+    x0, y0, x1, y1 = (round(float(value), 1) for value in box)
+    return x0, y0, x1, y1

@@ -1,0 +1,121 @@
+"""A picture of how the expressions of each face change over a video."""
+
+from array import array
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_zoo.atomic import make_folder, write_atomically
+from fer_zoo.errors import OutputError
+from fer_zoo.video.frames import VideoFrame
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Colours that colour-blind readers tell apart (Okabe and Ito 2008), one for each class.
+_COLORS = (
+    *("#D55E00", "#009E73", "#CC79A7", "#F0E442"),
+    *("#0072B2", "#E69F00", "#BBBBBB", "#56B4E9"),
+)
+#: Faces that are drawn at most: those that are seen longest.
+_PANELS = 8
+_FORMATS = (".png", ".pdf", ".svg")
+
+
+class Timeline:
+    """Collects the probabilities of each face over time, and draws them.
+
+    Args:
+        label_names: Names of the classes, in the order of the probabilities.
+
+    Example:
+        >>> timeline = Timeline(("happy", "sad"))
+        >>> timeline.faces
+        []
+    """
+
+    def __init__(self, label_names: tuple[str, ...]) -> None:
+        self.label_names = label_names
+        self._rows: dict[int, array[float]] = defaultdict(lambda: array("d"))
+        self._times = array("d")
+
+    def add(self, frame: VideoFrame) -> None:
+        """Adds the faces of a frame; frames come in order."""
+        if frame.skipped:
+            return
+        self._times.append(frame.time)
+        for face in frame.faces:
+            self._rows[face.track].extend((frame.time, *face.probabilities.values()))
+
+    @property
+    def faces(self) -> list[int]:
+        """The tracks, those that are seen in most frames first."""
+        return sorted(self._rows, key=lambda track: (-len(self._rows[track]), track))
+
+    def rows(self, track: int) -> NDArray[np.float64]:
+        """Returns the times and probabilities of a face, (frames, 1 + classes)."""
+        return np.array(self._rows[track]).reshape(-1, 1 + len(self.label_names))
+
+    def save(self, path: Path, title: str = "") -> None:
+        """Draws a panel for each face, with the shares of the classes over time.
+
+        Args:
+            path: The file; its ending says the format: ``.png``, ``.pdf`` or ``.svg``.
+            title: Text above.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        from matplotlib.figure import Figure
+        from matplotlib.patches import Patch
+
+        tracks = sorted(self.faces[:_PANELS])
+        figure = Figure(figsize=(9, 1.2 + 1.3 * max(1, len(tracks))), dpi=120, layout="constrained")
+        panels = figure.subplots(max(1, len(tracks)), 1, squeeze=False, sharex=True)[:, 0]
+        for axes, track in zip(panels, tracks, strict=False):
+            self._draw(axes, track)
+        if not tracks:
+            panels[0].text(0.5, 0.5, "no face found", ha="center", transform=panels[0].transAxes)
+        panels[-1].set(xlabel="seconds", xlim=(0, max([*self._times[-1:], 1e-3])))
+        figure.supylabel("probability in %", fontsize="medium")
+        if left_out := len(self._rows) - len(tracks):
+            title = f"{title} (and {left_out} faces that are seen shorter)".strip()
+        figure.suptitle(title, fontsize="medium")
+        marks = [Patch(color=_color(i), label=n) for i, n in enumerate(self.label_names)]
+        figure.legend(handles=marks, loc="outside right upper", fontsize="small")
+        make_folder(path.parent)
+        form = check_plot_name(path).suffix[1:].lower()
+        write_atomically(path, lambda partial: figure.savefig(partial, format=form))
+
+    def _draw(self, axes: "Axes", track: int) -> None:
+        """Draws the parts in which a face is seen without a break."""
+        rows = self.rows(track)
+        usual = float(np.median(np.diff(self._times))) if len(self._times) > 1 else 0.0
+        breaks = np.flatnonzero(np.diff(rows[:, 0]) > max(5 * usual, 0.5)) + 1
+        for part in np.split(rows, breaks):
+            times = part[:, 0]
+            if len(part) == 1:  # as wide as a frame
+                times, part = np.array([times[0], times[0] + max(usual, 1e-3)]), part.repeat(2, 0)
+            colors = [_color(i) for i in range(len(self.label_names))]
+            axes.stackplot(times, 100 * part[:, 1:].T, colors=colors, linewidth=0)
+        axes.set(ylim=(0, 100), yticks=(0, 50, 100))
+        axes.set_title(f"face {track}", fontsize="small", loc="left")
+
+
+def _color(i: int) -> str:
+    return _COLORS[i] if i < len(_COLORS) else f"C{i}"
+
+
+def check_plot_name(path: str | Path) -> Path:
+    """Returns the path of a picture to write.
+
+    Raises:
+        OutputError: If its ending says no format.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise OutputError(f"{path} must end in {', '.join(_FORMATS)}, which says the format")
+    return path
