@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from fer_zoo.data.class_level import key_of
+from fer_zoo.data.label_text import meaning_of
 from fer_zoo.errors import ConfigError
 from fer_zoo.labels import NUMBERED_LABELS, canonical_label
 
@@ -56,12 +56,12 @@ def expected_keys(names: Names) -> frozenset[str]:
         names: As of :func:`parse_names`.
 
     Returns:
-        What :func:`fer_zoo.data.class_level.key_of` gives for them.
+        What :func:`fer_zoo.data.label_text.meaning_of` gives for them.
     """
     given = parse_names(names)
     if isinstance(given, NumberedNames):
-        return frozenset(map(key_of, [*given, *given.values()]))
-    return frozenset(map(key_of, given))
+        return frozenset(map(meaning_of, [*given, *given.values()]))
+    return frozenset(map(meaning_of, given))
 
 
 class NumberedNames(dict[str, str]):
