@@ -35,7 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_output(parser.add_argument_group("output"))
     _add_faces(parser.add_argument_group("faces"))
-    add_compute(parser.add_argument_group("computing"), batch_size=64)
+    group = parser.add_argument_group("computing")
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="threads that look for faces ahead of the model; 0 for none (the CPUs, 4 at most)",
+    )
+    add_compute(group, batch_size=64)
 
 
 def _add_output(group: "argparse._ArgumentGroup") -> None:
@@ -140,6 +147,7 @@ def _check(args: argparse.Namespace) -> None:
 def _predictor(args: argparse.Namespace) -> "VideoPredictor":
     from fer_zoo.cli._engine import open_predictor
     from fer_zoo.inference.detection import make_detector
+    from fer_zoo.inference.reading import usual_workers
     from fer_zoo.video import VideoPredictor
 
     sizes = {"min_face": args.min_face, "max_side": args.max_side}
@@ -151,6 +159,7 @@ def _predictor(args: argparse.Namespace) -> "VideoPredictor":
         detect=make_detector(args.detector or True, **sizes),
         margin=args.margin,
         views=args.views,
+        workers=usual_workers() if args.workers is None else args.workers,
     )
     return VideoPredictor(
         predictor,
