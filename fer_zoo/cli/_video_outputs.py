@@ -164,8 +164,12 @@ class FaceSummary:
                 self.label_names, self._sums[track], strict=True)]  # fmt: skip
             shares = sorted(means, key=lambda pair: -pair[0])[:top]
             text = "  ".join(f"{name} {100 * mean:.1f} %" for mean, name in shares)
-            yield f"face {track}: {first:.2f}-{last:.2f} s, {n:,} frames: {text}"
+            yield f"face {track}: {first:.2f}-{last:.2f} s, {_frames(n)}: {text}"
         if len(tracks) > _LINES:
             yield f"and {len(tracks) - _LINES:,} faces that were seen shorter"
         if not tracks:
-            yield f"no face found in {self._frames:,} frames"
+            yield f"no face found in {_frames(self._frames)}"
+
+
+def _frames(n: int) -> str:
+    return f"{n:,} frame{'s' * (n != 1)}"

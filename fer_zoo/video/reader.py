@@ -193,8 +193,7 @@ def open_container(av: ModuleType, source: str) -> "InputContainer":
     try:
         container: InputContainer = av.open(source, metadata_errors="ignore")
     except (av.FFmpegError, OSError) as error:
-        text = str(error).split(":")[0]
         raise VideoError(
-            f"{source}: no video that can be opened ({text}); is the file complete?"
+            f"{source}: no video that can be opened ({error.strerror}); is the file complete?"
         ) from error
     return container

@@ -10,16 +10,23 @@ from numpy.typing import NDArray
 
 from fer_zoo.atomic import make_folder, write_atomically
 from fer_zoo.errors import OutputError
+from fer_zoo.labels import canonical_label
 from fer_zoo.video.frames import VideoFrame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Colours that colour-blind readers tell apart (Okabe and Ito 2008), one for each class.
-_COLORS = (
-    *("#D55E00", "#009E73", "#CC79A7", "#F0E442"),
-    *("#0072B2", "#E69F00", "#BBBBBB", "#56B4E9"),
-)
+#: A colour for each expression, which colour-blind readers tell apart (Okabe and Ito 2008).
+_COLORS = {
+    "angry": "#D55E00",
+    "disgust": "#009E73",
+    "fear": "#CC79A7",
+    "happy": "#F0E442",
+    "sad": "#0072B2",
+    "surprise": "#E69F00",
+    "neutral": "#BBBBBB",
+    "contempt": "#56B4E9",
+}
 #: Faces that are drawn at most: those that are seen longest.
 _PANELS = 8
 _FORMATS = (".png", ".pdf", ".svg")
@@ -41,6 +48,8 @@ class Timeline:
         self.label_names = label_names
         self._rows: dict[int, array[float]] = defaultdict(lambda: array("d"))
         self._times = array("d")
+        names = [canonical_label(name) for name in label_names]
+        self._colors = [_COLORS.get(name, f"C{i}") for i, name in enumerate(names)]
 
     def add(self, frame: VideoFrame) -> None:
         """Adds the faces of a frame; frames come in order."""
@@ -84,7 +93,8 @@ class Timeline:
         if left_out := len(self._rows) - len(tracks):
             title = f"{title} (and {left_out} faces that are seen shorter)".strip()
         figure.suptitle(title, fontsize="medium")
-        marks = [Patch(color=_color(i), label=n) for i, n in enumerate(self.label_names)]
+        pairs = zip(self._colors, self.label_names, strict=True)
+        marks = [Patch(color=color, label=name) for color, name in pairs][::-1]  # as in the panels
         figure.legend(handles=marks, loc="outside right upper", fontsize="small")
         make_folder(path.parent)
         form = check_plot_name(path).suffix[1:].lower()
@@ -99,14 +109,9 @@ class Timeline:
             times = part[:, 0]
             if len(part) == 1:  # as wide as a frame
                 times, part = np.array([times[0], times[0] + max(usual, 1e-3)]), part.repeat(2, 0)
-            colors = [_color(i) for i in range(len(self.label_names))]
-            axes.stackplot(times, 100 * part[:, 1:].T, colors=colors, linewidth=0)
+            axes.stackplot(times, 100 * part[:, 1:].T, colors=self._colors, linewidth=0)
         axes.set(ylim=(0, 100), yticks=(0, 50, 100))
         axes.set_title(f"face {track}", fontsize="small", loc="left")
-
-
-def _color(i: int) -> str:
-    return _COLORS[i] if i < len(_COLORS) else f"C{i}"
 
 
 def check_plot_name(path: str | Path) -> Path:
