@@ -141,13 +141,23 @@ def _from_stream(source: Readable) -> tuple[bytes, str]:
     name = _shortened(name) if isinstance(name, str) else f"the {type(source).__name__}"
     try:
         data = source.read()
+    except UnicodeDecodeError as error:
+        raise ImageError(f"{name} was opened as text; open it with mode 'rb'") from error
     except (OSError, ValueError) as error:
         raise ImageError(f"{name}: cannot be read: {error}") from error
     if not isinstance(data, bytes):
         raise ImageError(f"{name} gives {type(data).__name__}; open it with mode 'rb'")
-    if not data:
+    if not data and _is_read(source):
         raise ImageError(f"{name}: no bytes are left to read; call seek(0) first")
     return data, name
+
+
+def _is_read(source: Readable) -> bool:
+    """Says whether a stream has bytes before where it is."""
+    try:
+        return bool(source.tell())  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):  # a pipe, say
+        return False
 
 
 def _from_url(url: str) -> bytes:

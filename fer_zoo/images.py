@@ -253,8 +253,8 @@ def _picture(
 def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise ImageTooLargeError(
-            f"{name}: {width}x{height} pixels are more than {max_pixels:,}; shrink it, or raise "
-            "max_pixels (--max-pixels)"
+            f"{name}: {width}x{height} pixels are more than {max_pixels:,}; shrink it; or, to "
+            "predict, raise max_pixels (fer-zoo predict --max-pixels)"
         )
 
 

@@ -197,9 +197,10 @@ def to_eight_bits(pixels: NDArray[Any], name: str, bits: int | None = None) -> N
         elif 0 <= low and high <= 255:
             bits = 8
         else:
+            few = f"; or, to predict, say how many bits they have: bits={high.bit_length()}"
             raise ImageError(
                 f"{name} has {pixels.dtype} pixels in [{low}, {high}]; convert to uint8 (0..255) "
-                "or uint16 (0..65535), or say how many bits they have: bits=12 (--bits 12)"
+                f"or uint16 (0..65535){few if low >= 0 and high < 2**16 else ''}"
             )
     white = 2**bits - 1
     if low < 0 or brightest(pixels) > white:
@@ -242,8 +243,8 @@ def _bits_of_sixteen(high: int, name: str) -> int:
     if 0 < high <= _FEW_BITS:
         few = next(n for n in (10, 12, 14) if high < 2**n)
         raise ImageError(
-            f"{name} has 16-bit pixels no larger than {high}: {few}-bit values, or very dark; say "
-            f"which: bits={few} or bits=16 (fer-zoo predict --bits {few}), or shift them to fill "
-            f"0..65535: x << {16 - few}"
+            f"{name} has 16-bit pixels no larger than {high}: {few}-bit values, or very dark; "
+            f"shift them to fill 0..65535: x << {16 - few}; or, to predict, say which: bits={few} "
+            f"or bits=16 (fer-zoo predict --bits {few})"
         )
     return 16

@@ -166,6 +166,8 @@ class Predictor(BasePredictor[Found]):
                 f"device is {device!r} (--device): an exported file is computed on cpu; give the "
                 "model's name or folder for another device"
             )
+        if not isinstance(model, (str, os.PathLike)):
+            raise ConfigError(f"the model is {model!r}; give an .onnx file, or a name or folder")
         self.file = Path(model) if is_export(model) else export_path(model)
         if not self.file.is_file():
             raise WeightsError(f"{self.file}: no such file; write it with fer-zoo export")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ def test_many_faces_interrupted_and_resumed(tmp_path):
     save_pretrained(fer_zoo.create_model("resnet18", channels=(8, 8, 8, 8)), tmp_path / "tiny")
     text = run("many_faces", "--faces", 400, "--model", tmp_path / "tiny")
     assert "all 4 broken files named" in text and "resumed to the same table" in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_worker_of_ray_is_killed(exported):
+    if find_spec("ray") is None:
+        pytest.skip("the extra ray is not installed")
+    text = run("kill_ray_worker", "--faces", 200, "--model", exported.path)
+    assert text.endswith("200 images of 200, each once, after a killed worker\n")
 
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from fer_zoo import image_sources
 from fer_zoo.errors import FerZooError, ImageError
+from fer_zoo.image_sources import read_bytes
 from fer_zoo.images import read_image
 
 FACE = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
@@ -63,7 +64,7 @@ def test_a_data_uri_is_read_in_any_spelling(scheme, kind, base, before, form):
     [
         ("", "the name is empty"),
         (b"", "it is empty"),
-        (io.BytesIO(), "seek"),
+        (io.BytesIO(), "it is empty"),
         (io.StringIO("text"), "'rb'"),
         ("data:image/png,abc", "expected data:image/png;base64"),
         ("data:image/png;base64,a!b", "damaged base64"),
@@ -171,3 +172,20 @@ def test_huge_files_are_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(image_sources, "MAX_BYTES", 50)
     with pytest.raises(ImageError, match="more than 50 bytes"):
         read_image(tmp_path / "a.png")
+
+
+def test_streams_that_are_empty_read_already_or_text(tmp_path):
+    path = tmp_path / "empty.png"
+    path.touch()
+    with path.open("rb") as file:
+        for empty in (path, file, io.BytesIO(), b""):
+            with pytest.raises(ImageError, match="it is empty"):
+                read_bytes(empty)
+    again = io.BytesIO(b"\x89PNG")
+    assert read_bytes(again)[0] == b"\x89PNG"
+    with pytest.raises(ImageError, match=r"seek\(0\)"):
+        read_bytes(again)
+    path.write_bytes(b"\x89PNG")
+    for text in (io.StringIO("a"), path.open(encoding="utf-8")):
+        with text, pytest.raises(ImageError, match="'rb'"):
+            read_bytes(text)

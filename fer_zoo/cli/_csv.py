@@ -152,7 +152,7 @@ def open_csv(
             write_atomically(path, lambda new: _copy(old, new, columns, done))
         return CsvWriter(_open(path, "a"), columns)
     except (ValueError, csv.Error) as error:
-        raise OutputError(f"cannot continue {path}: {error}; choose another file") from error
+        raise OutputError(f"cannot continue {path}: {error}; or choose another file") from error
     except OSError as error:
         if isinstance(error, OutputError):
             raise

@@ -33,10 +33,10 @@ def find_images(patterns: Iterable[str]) -> FoundFiles:
 
     Args:
         patterns: Files, URLs, ``-``, globs (``**`` goes into folders), or folders; of a folder,
-            the files below it that are named like images and not hidden.
+            the files below it that are named like images and not hidden, by links too.
 
     Raises:
-        ImageError: If an argument is empty.
+        ImageError: If an argument is empty, or a folder cannot be read.
     """
     from glob import glob
 
@@ -51,8 +51,8 @@ def find_images(patterns: Iterable[str]) -> FoundFiles:
         path = Path(pattern).expanduser()
         if pattern == STDIN or "://" in pattern or is_data_uri(pattern):
             files = [pattern]
-        elif _is_folder(path):
-            below = _below(path)
+        elif is_folder(path):
+            below = list(_below(str(path)))
             files = [name for name in below if is_image_name(name)]
             others |= {name for name in below if not is_image_name(name)}
         elif _exists(path):
@@ -66,7 +66,8 @@ def find_images(patterns: Iterable[str]) -> FoundFiles:
     return FoundFiles(list(found), missing, describe_left_out(others - set(found)))
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
+    """Says whether there is a folder; a text that can be no name is none."""
     try:
         return path.is_dir()
     except (OSError, ValueError):  # no name that a file could have
@@ -80,13 +81,26 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _below(folder: Path) -> list[str]:
-    found = []
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and path.is_file():
-            found.append(str(path))
-    return found
+def _below(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yields the files below a folder that are not hidden, links to nowhere too, in order.
+
+    Raises:
+        ImageError: If a folder cannot be read.
+    """
+    real = os.path.realpath(folder)
+    if real in above:  # a link to a folder that it lies in
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot be read: {error.strerror}; give its files") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _below(entry.path, (*above, real))
+        elif entry.is_file() or not os.path.exists(entry.path):
+            yield entry.path
 
 
 def check_shard(text: str) -> tuple[int, int]:

@@ -121,7 +121,7 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts every file and reports those that are no images."""
-    from fer_zoo.cli._files import check_shard, find_images, shard
+    from fer_zoo.cli._files import check_shard, find_images, is_folder, shard
     from fer_zoo.errors import ConfigError, DataNotFoundError
 
     if args.top < 1:
@@ -139,7 +139,8 @@ def run(args: argparse.Namespace) -> int:
         )
     predictor = _predictor(args)
     for pattern in found.missing:
-        print(f"fer-zoo: {pattern}: no such file", file=sys.stderr)
+        wrong = "no images in it" if is_folder(Path(pattern)) else "no such file"
+        print(f"fer-zoo: {pattern}: {wrong}", file=sys.stderr)
     paths = found.paths if part is None else shard(found.paths, *part)
     failed = len(found.missing) + _predict(args, predictor, paths)
     if failed:

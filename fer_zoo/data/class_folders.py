@@ -69,9 +69,10 @@ def list_class_folders(
     above = _common([parts.above for parts in kept]) if with_split else 0
     if with_split:
         _refuse_folds(kept, above, where)
-    folders = [(*_telling(parts.above[above:]), *parts.below) for parts in kept]
+    folders = [(*_around(parts, above), *parts.below) for parts in kept]
     folders, stripped = _without_containers(folders, [parts.split for parts in kept])
     level = class_level([parts for parts in folders if parts] or [("",)], wanted, where)
+    _refuse_classes_in_classes(folders, level, where)
     if level:
         stripped += sorted({"/".join(parts[:level]) for parts in folders if len(parts) > level})
     if stripped:
@@ -129,6 +130,12 @@ def _is_beside(folder: str) -> bool:
     return not _BESIDE.isdisjoint(words) and {*words} <= _BESIDE | CONTAINER_WORDS
 
 
+def _around(parts: _Parts, above: int) -> Folders:
+    """Returns the folders above the split that may mean something."""
+    folders = parts.above[above:]
+    return () if parts.split and all(map(is_container, folders)) else folders
+
+
 def _refuse_folds(kept: Sequence[_Parts], above: int, where: str) -> None:
     """Refuses several divisions of the same faces, whose splits hold each other's faces."""
     folds = sorted({f for parts in kept for f in parts.above[above:] if _FOLD.fullmatch(f)})
@@ -147,15 +154,23 @@ def _refuse_folds(kept: Sequence[_Parts], above: int, where: str) -> None:
         )
 
 
+def _refuse_classes_in_classes(folders: Sequence[Folders], level: int, where: str) -> None:
+    """Refuses a folder beside the classes that holds folders of the same names, as a copy does."""
+    names = {parts[level] for parts in folders if len(parts) > level}
+    for parts in folders:
+        inner = parts[level + 1] if len(parts) > level + 1 else ""
+        if inner in names and inner != parts[level] and not inner.isdecimal():
+            raise DataError(
+                f"{where}: {parts[level]}/ would be a class, and holds a folder {inner}/ as there "
+                "is beside it. Move it elsewhere, or give the folder that has the class folders"
+            )
+
+
 def _common(folders: Sequence[Folders]) -> int:
     """Returns how many folders are the same in all."""
     first = min(folders, key=len)
     same = (len({parts[i] for parts in folders}) == 1 for i in range(len(first)))
     return next((i for i, alike in enumerate(same) if not alike), len(first))
-
-
-def _telling(folders: Folders) -> Folders:
-    return tuple(folder for folder in folders if not is_container(folder))
 
 
 def _without_containers(

@@ -1,11 +1,12 @@
 """Which folders are the classes where folders lie in folders: s1/happy, or happy/s1."""
 
-import re
+import shlex
 from collections.abc import Callable, Collection, Sequence
 
+from fer_zoo.data.label_text import meaning_of
 from fer_zoo.data.splits import is_container
 from fer_zoo.errors import DataError
-from fer_zoo.labels import canonical_label, is_expression
+from fer_zoo.labels import is_expression
 
 Folders = tuple[str, ...]
 
@@ -13,6 +14,7 @@ Folders = tuple[str, ...]
 _SHARED = 0.75
 
 _PEOPLE = 5  # fewer folders are parts of a data set rather than people
+_CODES = 12  # more numbers are rather people than classes
 _SHOWN = 20  # names of classes that a message lists
 
 
@@ -25,16 +27,16 @@ def class_level(folders: Sequence[Folders], wanted: Collection[str], where: str)
 
     Args:
         folders: The folders of each image, outermost first, without splits.
-        wanted: What the user calls the classes, spelled by :func:`key_of`.
+        wanted: What the user calls the classes, spelled by :func:`meaning_of`.
         where: The data, for errors.
 
     Raises:
         DataError: If inner or outer folders could be the classes.
     """
     depth = max(map(len, folders))
-    tests: list[Callable[[str], bool]] = [lambda name: key_of(name) in wanted, is_expression]
+    tests: list[Callable[[str], bool]] = [lambda name: meaning_of(name) in wanted, is_expression]
     if wanted:  # the names of numbers, in their order
-        tests.append(lambda name: key_of(name).isdecimal())
+        tests.append(lambda name: meaning_of(name).isdecimal())
     for is_class in tests:
         shares = [_share(folders, level, is_class) for level in range(depth)]
         best = max(range(depth), key=lambda level: (shares[level], -level))
@@ -43,30 +45,20 @@ def class_level(folders: Sequence[Folders], wanted: Collection[str], where: str)
     if len(_names(folders, 0)) < 2:
         return 0
     crossed = [0, *(level for level in range(1, depth) if _is_crossed(folders, level))]
-    if len(crossed) == 1:
-        return 0
-    possible = [level for level in crossed if not all(map(_has_number, _names(folders, level)))]
+    possible = [level for level in crossed if not _is_numbered(folders, level)]
+    if len(crossed) == 1 and not possible:  # s1/bored, s2/tired; or AU12/anna, AU4/ben
+        words = [level for level in range(1, depth) if len(_words(folders, level)) > 1]
+        crossed = possible = [0, *words]
+    possible = [level for level in possible if not any(map(is_container, _names(folders, level)))]
     known = [level for level in possible if any(map(is_expression, _names(folders, level)))]
-    for levels in (possible, known):
+    for levels in (crossed, possible, known):
         if len(levels) == 1:
             return levels[0]
     names = [_names(folders, level) for level in possible or crossed]
     raise DataError(
-        f"{where}: the classes could be the folders {' or '.join(map(_listed, names))}, of which "
-        "each holds or lies in most of the others. Name the classes, all of them: "
-        + " or ".join(f"--labels {_listed(those, ',')}" for those in names)
+        f"{where}: the classes could be the folders {' or '.join(map(_listed, names))}. Name the "
+        f"classes, all of them: {' or '.join(map(_flag, names))}"
     )
-
-
-def key_of(name: str) -> str:
-    """Returns what two spellings of a class have in common; numbers are alike as 1, 01 and 1.0.
-
-    Example:
-        >>> key_of("Happiness"), key_of("007")
-        ('happy', '7')
-    """
-    match = re.fullmatch(r"(?:class[\s_-]*)?0*(\d+)(?:\.0*)?", name.strip(), re.IGNORECASE)
-    return match[1] if match else canonical_label(name)
 
 
 def people_of(folders: Sequence[Folders], level: int) -> list[str] | None:
@@ -99,6 +91,21 @@ def _share(folders: Sequence[Folders], level: int, is_class: Callable[[str], boo
     return sum(name in known for name in names) / len(folders)
 
 
+def _is_numbered(folders: Sequence[Folders], level: int) -> bool:
+    """Says whether all names have numbers and are not the codes of classes, 0 to 6 or 1 to 7."""
+    names = _names(folders, level)
+    codes = {int(name) for name in names if name.isdecimal() and name == str(int(name))}
+    first = min(codes, default=0)
+    if len(codes) == len(names) and codes == set(range(first, first + len(names))):
+        return first > 1 or len(names) > _CODES
+    return all(map(_has_number, names))
+
+
+def _words(folders: Sequence[Folders], level: int) -> list[str]:
+    names = _names(folders, level)
+    return [name for name in names if not _has_number(name) and not is_container(name)]
+
+
 def _names(folders: Sequence[Folders], level: int) -> list[str]:
     return sorted({parts[level] for parts in folders if len(parts) > level})
 
@@ -116,6 +123,10 @@ def _has_number(name: str) -> bool:
     return any(c.isdecimal() for c in name)
 
 
-def _listed(names: Sequence[str], separator: str = ", ") -> str:
+def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return separator.join(names[:_SHOWN]) + (",..." if more and separator == "," else more)
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _flag(names: Sequence[str]) -> str:
+    return f"--labels {shlex.quote(','.join(names[:_SHOWN]) + ',...' * (len(names) > _SHOWN))}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from fer_zoo.data.class_level import key_of
+from fer_zoo.data.label_text import meaning_of
 from fer_zoo.errors import ConfigError
 from fer_zoo.labels import NUMBERED_LABELS, canonical_label
 
@@ -39,6 +39,7 @@ def parse_names(names: Names) -> tuple[str, ...] | Mapping[str, str]:
                     f"--labels {names}: write every class as OLD=NEW (1=surprise,2=fear), or all "
                     "as names in order (surprise,fear)"
                 )
+            _refuse_synonyms([new.strip() for _, new in pairs], names)
             return {old.strip(): new.strip() for old, new in pairs}
         names = parts
     if not all(names) or len({canonical_label(name) for name in names}) < len(names):
@@ -49,6 +50,15 @@ def parse_names(names: Names) -> tuple[str, ...] | Mapping[str, str]:
     return tuple(names)
 
 
+def _refuse_synonyms(new: Sequence[str], names: str) -> None:
+    """Refuses two spellings of one class, which would become two classes."""
+    spelled: dict[str, str] = {}
+    for name in new:
+        other = spelled.setdefault(canonical_label(name), name)
+        if other != name:
+            raise ConfigError(f"--labels {names}: {other} and {name} mean the same; write one")
+
+
 def expected_keys(names: Names) -> frozenset[str]:
     """Returns what folders may be called that are the classes of ``names``.
 
@@ -56,12 +66,12 @@ def expected_keys(names: Names) -> frozenset[str]:
         names: As of :func:`parse_names`.
 
     Returns:
-        What :func:`fer_zoo.data.class_level.key_of` gives for them.
+        What :func:`fer_zoo.data.label_text.meaning_of` gives for them.
     """
     given = parse_names(names)
     if isinstance(given, NumberedNames):
-        return frozenset(map(key_of, [*given, *given.values()]))
-    return frozenset(map(key_of, given))
+        return frozenset(map(meaning_of, [*given, *given.values()]))
+    return frozenset(map(meaning_of, given))
 
 
 class NumberedNames(dict[str, str]):

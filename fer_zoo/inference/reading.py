@@ -100,7 +100,7 @@ class FaceReader:
         Raises:
             ConfigError: If it returns something else than faces.
         """
-        found = detector(picture.image)
+        found = detector(picture.image.copy())  # it may shrink it, or draw on it
         try:
             faces = iter(found)
         except TypeError as error:

@@ -63,6 +63,7 @@ _PROBLEMS = {
     413: "Too many bytes or pixels.",
     415: "The body or the picture has a format that is not taken.",
     422: "The picture cannot be used.",
+    501: "Faces were asked for, and the service has no detector.",
     503: "Too much is under way; try again after the seconds in Retry-After.",
     504: "The answer took too long.",
 }
@@ -155,7 +156,7 @@ def _add_predict(
     )
     async def predict(request: Request, detect: bool = False) -> Answer:
         if detect and not engine.finds_faces:
-            raise HTTPException(422, "this service finds no faces: it was started without detector")
+            raise HTTPException(501, "this service finds no faces: it was started without detector")
         with engine.uploading():
             body = await read_body(request, limits)
         content_type = request.headers.get("content-type", "")

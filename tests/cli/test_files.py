@@ -35,6 +35,26 @@ def test_what_is_no_file_is_kept_as_it_is():
         find_images(["a.png", ""])
 
 
+def test_links_are_followed_once_and_those_to_nowhere_are_not_lost(album, tmp_path, monkeypatch):
+    before = find_images([str(album)]).paths
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "face.png").write_bytes(b"x")
+    links = {"deep/up": album, "far": tmp_path / "far", "gone.png": tmp_path / "nowhere.png"}
+    for name, target in links.items():
+        (album / name).symlink_to(target)
+    new = [f"{album}/far/face.png", f"{album}/gone.png"]
+    found = find_images([str(album)]).paths
+    assert sorted(found) == sorted([*before, *new])
+    assert found == [str(path) for path in sorted(map(Path, found))]
+
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(ImageError, match=r"album: cannot be read: Permission denied"):
+        find_images([str(album)])
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True), st.integers(1, 9))
 def test_parts_are_disjoint_complete_and_stable(paths, parts):
     found = [shard(paths, part, parts) for part in range(1, parts + 1)]

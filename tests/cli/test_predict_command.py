@@ -93,6 +93,9 @@ def test_predict_without_anything_to_do(tmp_path, run_folder, capsys):
 
 
 def test_predict_some_missing_some_there(album, run_folder, capsys):
+    (album / "empty").mkdir()
+    assert main(["predict", "--model", run_folder, f"{album}/a.png", f"{album}/empty"]) == 1
+    assert "empty: no images in it" in capsys.readouterr().err
     paths = [f"{album}/a.png", f"{album}/gone.png"]
     assert main(["predict", "--model", run_folder, *paths]) == 1
     captured = capsys.readouterr()

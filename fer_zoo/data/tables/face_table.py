@@ -1,6 +1,7 @@
 """Tables of image files and labels, whatever their columns are called."""
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -34,6 +35,7 @@ def list_table(fs: FileSystem, name: str) -> Listing:
     used = [c for c in (columns.path, columns.label, columns.split, columns.group) if c]
     boxes = read_boxes(table, used)
     labels = [_label(row.get(columns.label), table.where) for row in table.rows]
+    _refuse_several_labels(labels, table.where)
     splits = [_split(row.get(columns.split)) if columns.split else "" for row in table.rows]
     problems = _problems(table, columns, files, labels, splits, boxes)
     of_row = boxes.boxes or [None] * len(labels)
@@ -97,6 +99,17 @@ def _label(value: object, where: str) -> str:
     if is_number(text) and not float(text).is_integer():
         raise DataError(f"{where}: a label is {text}; classes are names or whole numbers")
     return text
+
+
+def _refuse_several_labels(labels: Sequence[str], where: str) -> None:
+    """Refuses a label that lists labels of other faces, such as ``happy|sad``."""
+    there = set(labels)
+    for label in there:
+        parts = [part.strip() for part in re.split(r"[|;,/+&]", label)]
+        if len(parts) > 1 and {*parts} <= there:
+            raise DataError(
+                f"{where}: the label {label!r} names several classes; give one name per face"
+            )
 
 
 def _split(value: object) -> str:

@@ -21,7 +21,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _SAMPLE = 8192  # characters that show the dialect
 
 #: What tables are filled with where nothing is known.
-_MISSING = {"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat"}
+_MISSING = {"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "?", "-", "--"}
 
 Row = dict[str, Any]
 

@@ -6,7 +6,10 @@ import { View } from "./view.js";
 
 const element = (id) => document.getElementById(id);
 const view = new View();
-const camera = new Camera(element("video"));
+const camera = new Camera(element("video"), () => {
+  stopCamera();
+  say("The camera is gone. Connect it again, or choose a photo.", true);
+});
 let engine, ready; // `ready` is a promise of what computes
 let models = [];
 let size = null; // of the photo that is shown
@@ -73,12 +76,17 @@ async function startCamera() {
   say("");
   size = null;
   view.clear();
+  element("camera").disabled = true; // one question to the visitor is enough
   try {
     await camera.start();
   } catch (error) {
+    if (mine !== turn) return;
     showStage(null);
     return say(error.message, true);
+  } finally {
+    element("camera").disabled = false;
   }
+  if (mine !== turn) return camera.stop(); // meanwhile a photo was chosen
   element("camera").textContent = "Stop the camera";
   const { videoWidth, videoHeight } = element("video");
   element("frame").style.setProperty("--ratio", videoWidth / videoHeight || 4 / 3);

@@ -10,10 +10,13 @@ const REASONS = {
 
 export class Camera {
   #video;
+  #whenLost;
   #stream = null;
 
-  constructor(video) {
+  /** @param video where it shows @param whenLost what to do when it is unplugged or blocked */
+  constructor(video, whenLost) {
     this.#video = video;
+    this.#whenLost = whenLost;
   }
 
   get on() {
@@ -28,6 +31,7 @@ export class Camera {
     try {
       const video = { facingMode: "user", width: { ideal: 640 }, height: { ideal: 480 } };
       this.#stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
+      this.#stream.getVideoTracks()[0].addEventListener("ended", this.#whenLost);
       this.#video.srcObject = this.#stream;
       await this.#video.play();
     } catch (error) {

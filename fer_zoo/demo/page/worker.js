@@ -7,6 +7,7 @@ const SEARCH = { photo: { minFace: 40, minScore: 0.9 }, frame: { minFace: 48, mi
 const MODULES = { wasm: "./engines/ort.wasm.bundle.min.mjs", webgpu: "./engines/ort.jspi.bundle.min.mjs" };
 const engine = new URL(self.location).searchParams.get("engine");
 const sessions = new Map(); // by file
+let opening = Promise.resolve(); // the latest of them
 let ort, detector;
 let faces = []; // of the last picture
 
@@ -15,7 +16,7 @@ const tasks = {
   async start({ model }) {
     ort = await import(MODULES[engine]);
     ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
-    const networks = ["pnet", "rnet", "onet"].map((name) => open(`detector/${name}.onnx`, ["wasm"]));
+    const networks = ["pnet", "rnet", "onet"].map((name) => open(`detector/${name}.onnx`, "wasm"));
     openModel(model); // meanwhile
     detector = new Detector(ort, await Promise.all(networks));
     const blank = { side: 48, pixels: new Uint8Array(48 * 48) };
@@ -52,16 +53,24 @@ async function classify(model, { side, pixels }) {
   return Array.from(output[session.outputNames[0]].data);
 }
 
-const openModel = ({ file }) => open(file, engine === "webgpu" ? ["webgpu", "wasm"] : ["wasm"]);
+const openModel = ({ file }) => open(file, engine);
 
-function open(file, executionProviders) {
+/** Opens a file once; files load at the same time, but onnxruntime-web can start only one by one. */
+function open(file, provider) {
   if (!sessions.has(file)) {
-    const options = { executionProviders, logSeverityLevel: 3 }; // errors alone
-    const opened = ort.InferenceSession.create(new URL(file, import.meta.url).href, options);
-    opened.catch(() => sessions.delete(file)); // the next try may succeed
+    const content = load(file);
+    const options = { executionProviders: [provider], logSeverityLevel: 3 }; // errors alone
+    const opened = opening.then(async () => ort.InferenceSession.create(await content, options));
+    opening = opened.catch(() => sessions.delete(file)); // the next try may succeed
     sessions.set(file, opened);
   }
   return sessions.get(file);
+}
+
+async function load(file) {
+  const response = await fetch(new URL(file, import.meta.url));
+  if (!response.ok) throw new Error(`${file} could not be loaded (${response.status})`);
+  return response.arrayBuffer();
 }
 
 function pixelsOf(bitmap) {

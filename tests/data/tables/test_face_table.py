@@ -282,3 +282,26 @@ def test_a_table_that_divides_folders_anew_is_not_passed_over(tmp_path, table):
         open_data(tmp_path)
     path.unlink()
     assert len(open_faces(tmp_path)) == 8
+
+
+@pytest.mark.parametrize("column", ["phase", "part of the data", "data_split"])
+def test_a_column_of_splits_is_one_whatever_its_name(images, column):
+    rows = [f"path,label,{column}", "e.png,bored,train", "f.png,tired,valid"]
+    found = open_data(write_text(images / "phase.csv", "\n".join(rows)), names="bored,tired")
+    assert [len(found[split]) for split in ("train", "val")] == [1, 1]
+    assert f"split {column}" in found["train"].summary
+
+
+@pytest.mark.parametrize("column", ["is_train", "IsTest", "test", "training"])
+@pytest.mark.parametrize("values", [("0", "1"), ("True", "False"), ("no", "yes")])
+def test_a_split_by_yes_and_no_is_refused(images, column, values):
+    rows = [f"path,label,{column}", f"e.png,bored,{values[0]}", f"f.png,tired,{values[1]}"]
+    with pytest.raises(DataError, match="tells the split by yes and no; write a column split"):
+        open_data(write_text(images / "flag.csv", "\n".join(rows)))
+
+
+@pytest.mark.parametrize("label", ["bored|tired", "bored, tired", "tired + bored"])
+def test_a_label_of_several_classes_is_refused(images, label):
+    rows = ["path;label", f"e.png;{label}", "f.png;tired", '"a,b.png";bored']
+    with pytest.raises(DataError, match="names several classes; give one name per face"):
+        open_data(write_text(images / "several.csv", "\n".join(rows)))
