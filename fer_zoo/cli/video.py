@@ -55,7 +55,10 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--csv", metavar="FILE", type=Path, help="write a row per frame and face")
     group.add_argument("--resume", action="store_true", help="continue FILE of --csv")
     group.add_argument(
-        "--plot", metavar="FILE", type=Path, help="draw each face's expressions over time (.png)"
+        "--plot",
+        metavar="FILE",
+        type=Path,
+        help="draw each face's expressions over time: .png, .pdf or .svg",
     )
     group.add_argument("--show", action="store_true", help="show the video in a window meanwhile")
     group.add_argument(
@@ -130,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     """Refuses what cannot be meant before anything is read."""
     from fer_zoo.errors import ConfigError, OutputError
-    from fer_zoo.video.timeline import check_plot_name
+    from fer_zoo.figures import check_format
     from fer_zoo.video.writer import check_video_name
 
     if args.top < 1:
@@ -141,7 +144,7 @@ def _check(args: argparse.Namespace) -> None:
         if check_video_name(args.save).resolve() == Path(args.video).resolve():
             raise OutputError(f"--save {args.save} would replace the video: give another file")
     if args.plot is not None:
-        check_plot_name(args.plot)
+        check_format(args.plot)
 
 
 def _predictor(args: argparse.Namespace) -> "VideoPredictor":
