@@ -22,7 +22,8 @@ from torch import Tensor
 from fer_zoo.data.boxes import Box
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.errors import DataError, FerZooError
-from fer_zoo.images import is_image_name, read_image
+from fer_zoo.image_names import is_image_name
+from fer_zoo.images import read_image
 
 T = TypeVar("T")
 
