@@ -8,15 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from fer_zoo import images
+from fer_zoo import image_names, images
 from fer_zoo.errors import ConfigError, ImageError
-from fer_zoo.images import (
-    describe_left_out,
-    image_suffixes,
-    is_image_name,
-    read_image,
-    read_picture,
-)
+from fer_zoo.image_names import describe_left_out, image_suffixes, is_image_name
+from fer_zoo.images import read_image, read_picture
 
 HEIGHT, WIDTH = 20, 30
 # no two corners alike, so that every wrong orientation shows
@@ -390,7 +385,7 @@ def test_what_is_left_out_is_counted_by_suffix():
 
 
 def test_heic_without_its_extra_is_explained(monkeypatch):
-    monkeypatch.setattr(images, "image_suffixes", lambda: frozenset({".png"}))
+    monkeypatch.setattr(image_names, "image_suffixes", lambda: frozenset({".png"}))
     assert "fer_zoo[heif]" in describe_left_out(["a.HEIC"])
     heic = b"\0\0\0\x18ftypheic" + bytes(40)
     with pytest.raises(ImageError, match=r"no image that Pillow reads.*fer_zoo\[heif\]"):
