@@ -11,6 +11,7 @@ from fer_zoo._timm_hook import register_with_timm
 if TYPE_CHECKING:
     from fer_zoo.data import FER2013, FaceFolder, FERPlus, create_transform
     from fer_zoo.evaluation import evaluate
+    from fer_zoo.explanation import explain
     from fer_zoo.exporting import export
     from fer_zoo.hub import from_pretrained, push_to_hub, save_pretrained
     from fer_zoo.inference import Prediction, Predictor
@@ -34,6 +35,7 @@ _LAZY = {
     "create_model": "models",
     "create_transform": "data",
     "evaluate": "evaluation",
+    "explain": "explanation",
     "export": "exporting",
     "from_pretrained": "hub",
     "is_model": "models",
@@ -46,7 +48,7 @@ _LAZY = {
 _SUBMODULES = {
     *("audit", "benchmark", "data", "errors", "evaluation", "exporting", "hub", "inference"),
     *("labels", "layers", "losses", "model_info", "models", "preprocessing", "provenance"),
-    *("runtime", "training", "video"),
+    *("explanation", "figures", "runtime", "training", "video"),
 }
 
 
@@ -76,6 +78,7 @@ __all__ = [
     "create_model",
     "create_transform",
     "evaluate",
+    "explain",
     "export",
     "from_pretrained",
     "is_model",

@@ -66,6 +66,10 @@ class ExportError(FerZooError, ValueError):
     """A model that cannot be exported, or whose file would give something else than the model."""
 
 
+class ExplanationError(FerZooError, ValueError):
+    """A heat map that a model cannot have, or that would say nothing; the message says why."""
+
+
 class MissingDependencyError(FerZooError, ImportError):
     """An optional dependency is not installed; the message gives the extra to install."""
 

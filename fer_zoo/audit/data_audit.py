@@ -186,21 +186,25 @@ class Audit:
         }
         write_text(Path(path), json.dumps(record, indent=2) + "\n")
 
-    def save_sheets(self, folder: str | Path) -> list[Path]:
+    def save_sheets(self, folder: str | Path, form: str = "png") -> list[Path]:
         """Draws near duplicates, and identical faces with conflicting labels, side by side.
 
         Args:
-            folder: Where ``near_duplicates.png`` and ``conflicts.png`` go.
+            folder: Where the pictures ``near_duplicates`` and ``conflicts`` go.
+            form: Their format, of ``fer_zoo.figures.FORMATS``.
 
         Returns:
             The files; a sheet that would be empty is not drawn.
         """
         sheets: dict[str, tuple[Sequence[Sequence[int]], str]] = {
-            "near_duplicates.png": (
+            f"near_duplicates.{form}": (
                 self.near_faces,
                 "pairs of near duplicates, across splits first",
             ),
-            "conflicts.png": (self.conflicts, "groups of identical faces with conflicting labels"),
+            f"conflicts.{form}": (
+                self.conflicts,
+                "groups of identical faces with conflicting labels",
+            ),
         }
         paths = {Path(folder) / name: sheet for name, sheet in sheets.items()}
         return [path for path, (groups, title) in paths.items() if self._draw(path, groups, title)]

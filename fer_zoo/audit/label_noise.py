@@ -96,7 +96,7 @@ class LabelNoise:
         """Draws the first ranked faces with both labels.
 
         Args:
-            path: The PNG file.
+            path: The picture; its ending is the format.
         """
         first = self.records()[:FACES_PER_SHEET]
         save_contact_sheet(

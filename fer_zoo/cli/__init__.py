@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "measure a model on a split of a data set",
     "compare": "tell whether one model is better than another on the same faces",
     "train": "train a model and choose its best epoch on the validation split",
+    "explain": "paint which part of a face speaks for a class",
     "export": "write a model as a file for ONNX Runtime or torch.export",
     "demo": "serve a page that names expressions in the browser",
     "bench": "measure training and inference speed on this machine",

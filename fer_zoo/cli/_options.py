@@ -51,6 +51,18 @@ def add_labels(parser: _Arguments) -> None:
     )
 
 
+def add_format(parser: _Arguments) -> None:
+    """Adds what pictures are written as: ``--format``."""
+    from fer_zoo.figures import FORMATS
+
+    parser.add_argument(
+        "--format",
+        default="png",
+        choices=FORMATS,
+        help="format of the pictures; all but contact sheets fit a column of a paper (png)",
+    )
+
+
 def add_compute(parser: _Arguments, batch_size: int = 256) -> None:
     """Adds how to compute: ``--batch-size`` and ``--device``."""
     parser.add_argument(

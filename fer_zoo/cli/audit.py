@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fer_zoo.cli._options import DATA_HELP, add_compute
+from fer_zoo.cli._options import DATA_HELP, add_compute, add_format
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="OUT", type=Path, help="write audit.json and contact sheets there"
     )
+    add_format(parser)
     group = parser.add_argument_group("label noise, needs fer_zoo[audit]")
     group.add_argument(
         "--label-noise",
@@ -76,10 +77,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"\n{noise.table()}", flush=True)
     if args.out:
         found.save(args.out / "audit.json")
-        written = [args.out / "audit.json", *found.save_sheets(args.out)]
+        written = [args.out / "audit.json", *found.save_sheets(args.out, args.format)]
         if noise:
             noise.save(args.out / "label_noise.csv")
-            noise.save_sheet(args.out / "label_noise.png")
-            written += [args.out / "label_noise.csv", args.out / "label_noise.png"]
+            sheet = args.out / f"label_noise.{args.format}"
+            noise.save_sheet(sheet)
+            written += [args.out / "label_noise.csv", sheet]
         print(f"\nwrote {', '.join(map(str, written))}")
     return 0

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fer_zoo.cli._options import add_compute, add_split
+from fer_zoo.cli._options import add_compute, add_format, add_split
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="DIR",
         type=Path,
-        help="write comparison.json there, and disagreements.png: the faces that one model gets "
-        "right and the other wrong",
+        help="write comparison.json there, and a picture, disagreements: the faces that one "
+        "model gets right and the other wrong",
     )
+    add_format(parser)
     add_compute(parser)
 
 
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     print(result.table(), flush=True)
     if args.out:
         result.save(args.out / "comparison.json")
-        result.save_disagreements(args.out / "disagreements.png")
-        print(f"\nwrote {args.out / 'comparison.json'}, {args.out / 'disagreements.png'}")
+        picture = args.out / f"disagreements.{args.format}"
+        result.save_disagreements(picture)
+        print(f"\nwrote {args.out / 'comparison.json'}, {picture}")
     return 0

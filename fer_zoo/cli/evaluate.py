@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_zoo.cli._options import add_compute, add_split
+from fer_zoo.cli._options import add_compute, add_format, add_split
 
 if TYPE_CHECKING:
     from fer_zoo.evaluation import Evaluation
@@ -44,13 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const="",
         metavar="NAMES",
         help="also measure accuracy on corrupted faces, in five severities of this project's own: "
-        "of all corruptions, or of these (jpeg,rotation); writes corruptions.json and "
-        "corruptions.png to --out",
+        "of all corruptions, or of these (jpeg,rotation); writes corruptions.json and a "
+        "picture to --out",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="write metrics.json there")
     parser.add_argument(
-        "--plots", action="store_true", help="write confusion.png, roc.png and reliability.png too"
+        "--plots",
+        action="store_true",
+        help="write pictures too: confusion, roc and reliability, .png or as --format says",
     )
+    add_format(parser)
     add_compute(parser)
 
 
@@ -79,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         result.save(args.out / "metrics.json")
         written = [
             args.out / "metrics.json",
-            *(_save_plots(result, args.out) if args.plots else ()),
+            *(_save_plots(result, args.out, args.format) if args.plots else ()),
         ]
         print(f"\nwrote {', '.join(map(str, written))}")
     if args.corruptions is None:
@@ -90,20 +93,21 @@ def run(args: argparse.Namespace) -> int:
     print(f"\n{corrupted.table()}", flush=True)
     if args.out:
         corrupted.save(args.out / "corruptions.json")
-        corrupted.save_plot(args.out / "corruptions.png")
-        print(f"\nwrote {args.out / 'corruptions.json'}, {args.out / 'corruptions.png'}")
+        picture = args.out / f"corruptions.{args.format}"
+        corrupted.save_plot(picture)
+        print(f"\nwrote {args.out / 'corruptions.json'}, {picture}")
     return 0
 
 
-def _save_plots(result: "Evaluation", folder: Path) -> list[Path]:
+def _save_plots(result: "Evaluation", folder: Path, form: str) -> list[Path]:
     from fer_zoo.evaluation.plots import save_confusion, save_reliability, save_roc
 
     names, title = result.label_names, result.title
-    paths = [folder / f"{name}.png" for name in ("confusion", "roc", "reliability")]
+    paths = [folder / f"{name}.{form}" for name in ("confusion", "roc", "reliability")]
     save_confusion(paths[0], result.metrics["confusion"], names, title)
     save_roc(paths[1], result.probabilities, result.targets, names, title)
     panels = {"as they are": result.probabilities}
     if result.calibrated_probabilities is not None:
-        panels["with temperature, cross-fitted"] = result.calibrated_probabilities
+        panels["with temperature,\ncross-fitted"] = result.calibrated_probabilities
     save_reliability(paths[2], panels, result.targets, title)
     return paths

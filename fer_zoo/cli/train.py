@@ -14,7 +14,7 @@ from typing import Any, get_origin, get_type_hints
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments; every field of TrainConfig is a flag."""
-    from fer_zoo.cli._options import DATA_HELP
+    from fer_zoo.cli._options import DATA_HELP, add_format
     from fer_zoo.training.config import TrainConfig
 
     parser.description = (
@@ -35,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--log",
+        default="",
+        metavar="NAME",
+        help="also write each epoch's figures to tensorboard, or send them to wandb",
+    )
+    add_format(parser)
     group = parser.add_argument_group("settings of the recipe")
     hints = get_type_hints(TrainConfig)
     for field in dataclasses.fields(TrainConfig):
@@ -83,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
                 time_limit=args.time_limit,
                 device=args.device,
                 progress=not args.quiet,
+                log=args.log,
+                curves=f"curves.{args.format}",
                 **{name: value for name, value in settings.items() if value is not None},
             )
     except KeyboardInterrupt:
@@ -93,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         )
         return 130
     except ConfigError as error:
-        raise type(error)(as_flags(str(error), names)) from error
+        raise type(error)(as_flags(str(error), [*names, "time_limit"])) from error
     state = "finished" if result.finished else "stopped by the time limit; continue with --resume"
     if result.best_epoch < 0:
         print(f"{state}\nno epoch was finished, so {result.folder} has no weights yet")

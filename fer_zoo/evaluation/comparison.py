@@ -117,7 +117,7 @@ class Comparison:
         """Draws the faces that only one model gets right, the most confident errors first.
 
         Args:
-            path: The PNG file.
+            path: The picture; its ending is the format.
 
         Raises:
             OutputError: If it cannot be written.

@@ -122,7 +122,7 @@ class Robustness:
         """Draws accuracy over severity.
 
         Args:
-            path: The PNG file.
+            path: The picture; its ending is the format.
 
         Raises:
             OutputError: If it cannot be written.

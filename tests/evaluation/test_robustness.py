@@ -94,7 +94,7 @@ def test_an_ensemble_with_its_table_record_and_plot(model, few, tmp_path):
         tmp_path / "five.png"
     )
     with Image.open(tmp_path / "one.png") as one, Image.open(tmp_path / "five.png") as five:
-        assert five.height > one.height > 300 and five.width > one.width
+        assert five.height > one.height > 300 and five.width == one.width == 990  # 3.3 inches
 
 
 def test_a_model_of_ferplus_is_measured_by_the_majority(synthetic_root):

