@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import glob
 import os
 import secrets
 import shutil
@@ -130,9 +131,15 @@ def hold_folder(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def clear_partials(folder: Path) -> None:
-    """Removes the half-written files that killed processes left in a folder."""
-    for partial in folder.glob(".*.partial-*"):
+def clear_partials(folder: Path, name: str | None = None) -> None:
+    """Removes the half-written files that killed processes left in a folder.
+
+    Args:
+        folder: The folder.
+        name: What they were to become; None for any file.
+    """
+    wanted = "*" if name is None else glob.escape(name)
+    for partial in folder.glob(f".{wanted}.partial-*"):
         partial.unlink(missing_ok=True)
 
 

@@ -1,14 +1,9 @@
 """Reads any image as an upright 8-bit PIL image in mode L or RGB."""
 
-import contextlib
-import importlib
 import io
 import math
 import threading
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -17,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fer_zoo.errors import ConfigError, ImageError, ImageTooLargeError
+from fer_zoo.image_names import formats, way_out
 from fer_zoo.image_sources import Encoded, is_encoded, read_bytes
 from fer_zoo.pixels import as_pixels, brightest, check_bits, is_tensor, to_eight_bits
 
@@ -32,10 +28,6 @@ BACKGROUND = (128, 128, 128, 255)
 MAX_PIXELS = 200_000_000
 #: Images of more pixels are read at a lower resolution.
 FULL_PIXELS = 40_000_000
-#: Formats that Pillow registers but cannot show by itself: data, videos, printers' languages.
-_NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-_HEIF = (".heic", ".heics", ".heif", ".heifs", ".hif")
-_VIDEOS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 _REDUCIBLE = ("L", "RGB", "CMYK", "YCbCr")
 #: Formats whose further frames are no pictures of their own: depth, layers, thumbnails.
 _ONE_PICTURE = ("HEIF", "MPO", "PSD")
@@ -146,76 +138,13 @@ def check_options(color: str, bits: int | None, max_pixels: int) -> None:
         )
 
 
-@cache
-def image_suffixes() -> frozenset[str]:
-    """Returns the endings of the files that are read, such as ``".jpg"``, in lower case."""
-    _register_heif()
-    known = Image.registered_extensions().items()
-    return frozenset(s for s, form in known if form in Image.OPEN and form not in _NO_PICTURES)
-
-
-def is_image_name(name: str) -> bool:
-    """Says whether a file is named like an image."""
-    return PurePath(name).suffix.lower() in image_suffixes()
-
-
-def describe_left_out(names: Iterable[str]) -> str:
-    """Counts the files that are not named like images, by their endings.
-
-    Args:
-        names: Names of files.
-
-    Returns:
-        Such as ``"3 files that are no images: .pdf 2, .h5 1"``; empty if all are images.
-    """
-    endings = Counter(
-        PurePath(name).suffix.lower() or "no ending" for name in names if not is_image_name(name)
-    )
-    if not endings:
-        return ""
-    ranked = sorted(endings.items(), key=lambda item: (-item[1], item[0]))
-    counts = ", ".join(f"{ending} {n:,}" for ending, n in ranked)
-    total = endings.total()
-    text = f"{total:,} file{'s' * (total != 1)} that {'are' if total != 1 else 'is'} no image"
-    return f"{text}{'s' * (total != 1)}: {counts}{_way_out(endings)}"
-
-
-def _way_out(endings: Iterable[str]) -> str:
-    hints = [
-        (_HEIF, "HEIC needs pip install 'fer_zoo[heif]'"),
-        (_VIDEOS, "for a video use fer-zoo video"),
-    ]
-    found = [hint for kinds, hint in hints if any(ending in kinds for ending in endings)]
-    return "".join(f"; {hint}" for hint in found)
-
-
-@cache
-def _register_heif() -> None:
-    """Lets Pillow read HEIC, and AVIF where it cannot, if pillow-heif is installed."""
-    Image.init()
-    with contextlib.suppress(ImportError):
-        heif = importlib.import_module("pillow_heif")
-        heif.register_heif_opener()
-        if ".avif" not in Image.registered_extensions() and hasattr(heif, "register_avif_opener"):
-            heif.register_avif_opener()
-
-
-def _formats() -> tuple[str, ...]:
-    """Returns the formats that are opened, whatever a file is called.
-
-    Pillow gives EPS to Ghostscript, which runs it as a program.
-    """
-    _register_heif()
-    return tuple(form for form in Image.ID if form not in _NO_PICTURES)
-
-
 def _open(data: bytes) -> Image.Image:
     """Opens an image of any size: ``max_pixels`` takes the place of Pillow's own bound."""
     with _open_lock:  # only the header is read
         bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             # given a name, Pillow 13.0 maps gray TIFFs into memory and garbles rotated ones
-            return Image.open(io.BytesIO(data), formats=_formats())
+            return Image.open(io.BytesIO(data), formats=formats())
         finally:
             Image.MAX_IMAGE_PIXELS = bound
 
@@ -230,7 +159,7 @@ def _decode(data: bytes, name: str, bits: int | None, max_pixels: int) -> Pictur
     except UnidentifiedImageError as error:
         ending = PurePath(name).suffix.lower()
         heif = data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
-        hint = _way_out([_HEIF[0] if heif else ending])
+        hint = way_out([".heic" if heif else ending])
         raise ImageError(f"{name}: no image that Pillow reads{hint}") from error
     except Exception as error:  # decoders of damaged files raise nearly anything
         raise ImageError(f"{name}: damaged image: {error}") from error

@@ -15,7 +15,7 @@ import fer_zoo
 PACKAGE = Path(fer_zoo.__file__).parent
 #: From the ground up: a part may import parts of the lines above its own, and nothing else.
 LEVELS = (
-    ("labels", "errors"),
+    ("labels", "errors", "image_names"),
     ("atomic", "image_sources", "model_table", "pixels", "preprocessing", "provenance"),
     ("figures", "images"),
     ("layers", "losses"),
@@ -143,7 +143,8 @@ def test_timm_knows_the_models_whichever_is_imported_first(imports):
 
 #: What a runtime without torch needs.
 WITHOUT_TORCH = (
-    *("labels", "errors", "atomic", "images", "model_table", "preprocessing", "provenance"),
+    *("labels", "errors", "atomic", "image_names", "images", "model_table"),
+    *("preprocessing", "provenance"),
     *("inference", "inference.base_predictor", "inference.detection"),
     *("inference.drawing", "inference.prediction", "inference.reading", "inference.views"),
     "runtime",

@@ -8,15 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from fer_zoo import images
+from fer_zoo import image_names, images
 from fer_zoo.errors import ConfigError, ImageError
-from fer_zoo.images import (
-    describe_left_out,
-    image_suffixes,
-    is_image_name,
-    read_image,
-    read_picture,
-)
+from fer_zoo.image_names import describe_left_out, image_suffixes, is_image_name
+from fer_zoo.images import read_image, read_picture
 
 HEIGHT, WIDTH = 20, 30
 # no two corners alike, so that every wrong orientation shows
@@ -343,7 +338,7 @@ def test_twelve_bit_files_are_refused_or_read(tmp_path):
     twelve = np.rint(GRAY / GRAY.max() * 4095).astype(np.uint16)
     expected = np.rint(twelve / 4095 * 255)
     path = saved(tmp_path, Image.fromarray(twelve), "a.png")
-    with pytest.raises(ImageError, match=r"a\.png .*12-bit.*--bits 12"):
+    with pytest.raises(ImageError, match=r"a\.png .*12-bit.*x << 4; or, to predict,.*--bits 12"):
         read_image(path)
     assert np.array_equal(np.asarray(read_image(path, bits=12)), expected)
 
@@ -390,7 +385,7 @@ def test_what_is_left_out_is_counted_by_suffix():
 
 
 def test_heic_without_its_extra_is_explained(monkeypatch):
-    monkeypatch.setattr(images, "image_suffixes", lambda: frozenset({".png"}))
+    monkeypatch.setattr(image_names, "image_suffixes", lambda: frozenset({".png"}))
     assert "fer_zoo[heif]" in describe_left_out(["a.HEIC"])
     heic = b"\0\0\0\x18ftypheic" + bytes(40)
     with pytest.raises(ImageError, match=r"no image that Pillow reads.*fer_zoo\[heif\]"):

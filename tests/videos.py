@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from PIL import Image
 
 #: Where the face of scikit-image's astronaut is: left, upper, right, lower.
@@ -58,6 +59,8 @@ def write_video(
         if pixel_aspect:
             video.codec_context.sample_aspect_ratio = Fraction(pixel_aspect)
         if rotation or mirrored:
+            if not hasattr(video, "set_display_rotation"):
+                pytest.skip("this PyAV writes no rotations")
             video.set_display_rotation(rotation, hflip=mirrored)
         track = _sound(file, sound, times[-1] / 1000) if sound else ()
         for image, time in zip(images, times, strict=True):

@@ -162,6 +162,8 @@ def ways(
             for every in (1, 5):
                 name = f"fer-zoo video, {detector}, {engine}, --detect-every {every}"
                 yield name, with_fer_zoo(VideoPredictor(predictor, detect_every=every))
+        threaded = RuntimePredictor(exported, detector=finder, threads=threads, workers=2)
+        yield f"{name} --workers 2", with_fer_zoo(VideoPredictor(threaded))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

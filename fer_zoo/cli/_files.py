@@ -40,8 +40,8 @@ def find_images(patterns: Iterable[str]) -> FoundFiles:
     """
     from glob import glob
 
+    from fer_zoo.image_names import describe_left_out, is_image_name
     from fer_zoo.image_sources import is_data_uri
-    from fer_zoo.images import describe_left_out, is_image_name
 
     found: dict[str, None] = {}  # a set in order
     missing, others = [], set()

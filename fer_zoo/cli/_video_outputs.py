@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_zoo.atomic import clear_partials
 from fer_zoo.cli._csv import Columns, open_csv, settings_of
 from fer_zoo.errors import OutputError
 from fer_zoo.video.frames import FrameReader, TrackedFace, VideoFrame
@@ -46,8 +47,10 @@ def open_outputs(
         output, recorded = _table(args.csv, args.resume, columns, reader, files)
         outputs.append(output)
     if args.plot is not None:
-        title = f"{Path(reader.source).name}, {args.model}"
+        title = f"{Path(reader.source).name}, {Path(args.model).name}"
         outputs.append(files.enter_context(_plot(args.plot, predictor.label_names, title)))
+    if args.save is not None and args.resume:
+        clear_partials(args.save.parent, args.save.name)
     if args.save is not None or args.show:
         outputs.append(_drawn(args.save, args.show, reader, files))
     return outputs, recorded
@@ -164,8 +167,12 @@ class FaceSummary:
                 self.label_names, self._sums[track], strict=True)]  # fmt: skip
             shares = sorted(means, key=lambda pair: -pair[0])[:top]
             text = "  ".join(f"{name} {100 * mean:.1f} %" for mean, name in shares)
-            yield f"face {track}: {first:.2f}-{last:.2f} s, {n:,} frames: {text}"
+            yield f"face {track}: {first:.2f}-{last:.2f} s, {_frames(n)}: {text}"
         if len(tracks) > _LINES:
             yield f"and {len(tracks) - _LINES:,} faces that were seen shorter"
         if not tracks:
-            yield f"no face found in {self._frames:,} frames"
+            yield f"no face found in {_frames(self._frames)}"
+
+
+def _frames(n: int) -> str:
+    return f"{n:,} frame{'s' * (n != 1)}"

@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         )
         return 130
     except ConfigError as error:
-        raise type(error)(as_flags(str(error), names)) from error
+        raise type(error)(as_flags(str(error), [*names, "time_limit"])) from error
     state = "finished" if result.finished else "stopped by the time limit; continue with --resume"
     if result.best_epoch < 0:
         print(f"{state}\nno epoch was finished, so {result.folder} has no weights yet")

@@ -35,7 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_output(parser.add_argument_group("output"))
     _add_faces(parser.add_argument_group("faces"))
-    add_compute(parser.add_argument_group("computing"), batch_size=64)
+    group = parser.add_argument_group("computing")
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="threads that look for faces ahead of the model; 0 for none (the CPUs, 4 at most)",
+    )
+    add_compute(group, batch_size=64)
 
 
 def _add_output(group: "argparse._ArgumentGroup") -> None:
@@ -48,7 +55,10 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--csv", metavar="FILE", type=Path, help="write a row per frame and face")
     group.add_argument("--resume", action="store_true", help="continue FILE of --csv")
     group.add_argument(
-        "--plot", metavar="FILE", type=Path, help="draw each face's expressions over time (.png)"
+        "--plot",
+        metavar="FILE",
+        type=Path,
+        help="draw each face's expressions over time: .png, .pdf or .svg",
     )
     group.add_argument("--show", action="store_true", help="show the video in a window meanwhile")
     group.add_argument(
@@ -123,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     """Refuses what cannot be meant before anything is read."""
     from fer_zoo.errors import ConfigError, OutputError
-    from fer_zoo.video.timeline import check_plot_name
+    from fer_zoo.figures import check_format
     from fer_zoo.video.writer import check_video_name
 
     if args.top < 1:
@@ -134,12 +144,13 @@ def _check(args: argparse.Namespace) -> None:
         if check_video_name(args.save).resolve() == Path(args.video).resolve():
             raise OutputError(f"--save {args.save} would replace the video: give another file")
     if args.plot is not None:
-        check_plot_name(args.plot)
+        check_format(args.plot)
 
 
 def _predictor(args: argparse.Namespace) -> "VideoPredictor":
     from fer_zoo.cli._engine import open_predictor
     from fer_zoo.inference.detection import make_detector
+    from fer_zoo.inference.reading import usual_workers
     from fer_zoo.video import VideoPredictor
 
     sizes = {"min_face": args.min_face, "max_side": args.max_side}
@@ -151,6 +162,7 @@ def _predictor(args: argparse.Namespace) -> "VideoPredictor":
         detect=make_detector(args.detector or True, **sizes),
         margin=args.margin,
         views=args.views,
+        workers=usual_workers() if args.workers is None else args.workers,
     )
     return VideoPredictor(
         predictor,

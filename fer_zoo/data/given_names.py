@@ -39,6 +39,7 @@ def parse_names(names: Names) -> tuple[str, ...] | Mapping[str, str]:
                     f"--labels {names}: write every class as OLD=NEW (1=surprise,2=fear), or all "
                     "as names in order (surprise,fear)"
                 )
+            _refuse_synonyms([new.strip() for _, new in pairs], names)
             return {old.strip(): new.strip() for old, new in pairs}
         names = parts
     if not all(names) or len({canonical_label(name) for name in names}) < len(names):
@@ -47,6 +48,15 @@ def parse_names(names: Names) -> tuple[str, ...] | Mapping[str, str]:
             f"class once, or one of {', '.join(NUMBERED_LABELS)}"
         )
     return tuple(names)
+
+
+def _refuse_synonyms(new: Sequence[str], names: str) -> None:
+    """Refuses two spellings of one class, which would become two classes."""
+    spelled: dict[str, str] = {}
+    for name in new:
+        other = spelled.setdefault(canonical_label(name), name)
+        if other != name:
+            raise ConfigError(f"--labels {names}: {other} and {name} mean the same; write one")
 
 
 def expected_keys(names: Names) -> frozenset[str]:

@@ -22,7 +22,8 @@ from torch import Tensor
 from fer_zoo.data.boxes import Box
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.errors import DataError, FerZooError
-from fer_zoo.images import is_image_name, read_image
+from fer_zoo.image_names import is_image_name
+from fer_zoo.images import read_image
 
 T = TypeVar("T")
 
@@ -214,6 +215,8 @@ def _decode(data: bytes, where: str, side: int, resize: bool, box: Box | None) -
     except DataError:
         raise
     except FerZooError as error:
+        if error.__cause__ is not None:  # what a decoder raised; another try may read it
+            raise OSError(f"damaged image: {error.__cause__}") from error
         raise DataError(f"{where}: {error}") from error
     except UnidentifiedImageError as error:
         raise OSError("damaged image: Pillow does not know its format") from error

@@ -31,8 +31,6 @@ R = TypeVar("R")
 #: Corners x0, y0, x1, y1 in pixels of each face in an image.
 Boxes = Sequence[Sequence[float]]
 
-_CHUNK = 8  # images that a thread is given at once
-
 
 @dataclass
 class FacesRead:
@@ -204,7 +202,9 @@ def held(source: ImageLike) -> ImageLike:
     return source
 
 
-def read_ahead(read: Callable[[T], R], items: Iterable[T], workers: int, ahead: int) -> Iterator[R]:
+def read_ahead(
+    read: Callable[[T], R], items: Iterable[T], workers: int, ahead: int, at_once: int = 8
+) -> Iterator[R]:
     """Reads items in order, some of them before they are asked for.
 
     Args:
@@ -212,6 +212,7 @@ def read_ahead(read: Callable[[T], R], items: Iterable[T], workers: int, ahead: 
         items: Taken one after the other, in this thread.
         workers: Threads; without any, each item is read when it is asked for.
         ahead: The most items that are read before they are asked for.
+        at_once: Items that a thread is given at once.
     """
     if not workers:
         yield from map(read, items)
@@ -221,8 +222,8 @@ def read_ahead(read: Callable[[T], R], items: Iterable[T], workers: int, ahead: 
     waiting: deque[Future[list[R]]] = deque()
     try:
         while True:
-            while len(waiting) * _CHUNK < max(ahead, workers * _CHUNK):
-                chunk = list(islice(source, _CHUNK))
+            while len(waiting) * at_once < max(ahead, workers * at_once):
+                chunk = list(islice(source, at_once))
                 if not chunk:
                     break
                 waiting.append(pool.submit(lambda part: [read(item) for item in part], chunk))

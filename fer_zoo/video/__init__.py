@@ -1,8 +1,8 @@
 """Faces in videos and webcams: read, tracked, predicted, smoothed, written; imports no torch.
 
-``reader`` and ``camera`` give frames, ``tracking`` follows faces through them, ``predictor`` names
-their expressions, ``smoothing`` averages these over time; ``writer``, ``timeline`` and ``window``
-show what was found.
+``reader`` and ``camera`` give frames; ``following`` finds the faces in some of them, ``tracking``
+knows them again, ``predictor`` names their expressions, ``smoothing`` averages these over time;
+``writer``, ``timeline`` and ``window`` show what was found.
 """
 
 import importlib

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fer_zoo.inference.detection import Box, FaceDetector
+from fer_zoo.inference.reading import read_ahead
 from fer_zoo.video.frames import Frame, TrackedFace
 from fer_zoo.video.tracking import IouTracker, Tracks, between
 
@@ -32,13 +33,19 @@ class FaceFollower:
         every: Frames from one detection to the next, of those that are looked at.
         skip: Frames that are left out after each that is looked at.
         recorded: Faces of frames that are done already; they are not looked for again.
+        workers: Threads that look for faces in frames ahead; 0 looks when it is a frame's turn.
     """
 
     def __init__(
-        self, detector: FaceDetector, every: int, skip: int, recorded: Recorded | None = None
+        self,
+        detector: FaceDetector,
+        every: int,
+        skip: int,
+        recorded: Recorded | None = None,
+        workers: int = 0,
     ) -> None:
         self.detector, self.every, self.skip = detector, every, skip
-        self.recorded = recorded or {}
+        self.recorded, self.workers = recorded or {}, workers
         self.tracker = IouTracker()
 
     def windows(self, frames: Iterable[Frame]) -> Iterator[list[PlacedFrame]]:
@@ -48,17 +55,18 @@ class FaceFollower:
         and the one before have in common.
         """
         before: tuple[float, Tracks] = (0.0, {})
-        for window in self._up_to_detections(frames):
-            looked = [frame for frame in window if self._looks_at(frame)]
-            after = (looked[-1].time, self._detect(looked[-1])) if looked else before
+        windows = self._up_to_detections(frames)
+        ahead = 2 * self.workers
+        for window, last, boxes in read_ahead(self._detected, windows, self.workers, ahead, 1):
+            after = (last.time, self._tracks(last, boxes)) if last else before
             placed = [
                 PlacedFrame(frame, between(before, after, frame.time))
                 if self._looks_at(frame)
                 else PlacedFrame(frame, None)
                 for frame in window
             ]
-            if looked:
-                placed[window.index(looked[-1])] = PlacedFrame(looked[-1], after[1])
+            if last:
+                placed[window.index(last)] = PlacedFrame(last, after[1])
             yield placed
             before = after
 
@@ -76,12 +84,18 @@ class FaceFollower:
         if window:
             yield window
 
-    def _detect(self, frame: Frame) -> Tracks:
+    def _detected(self, window: list[Frame]) -> tuple[list[Frame], Frame | None, list[Box]]:
+        """Returns frames with the last of them that is looked at, and the boxes in that."""
+        last = next((frame for frame in reversed(window) if self._looks_at(frame)), None)
+        if last is None or last.index in self.recorded:
+            return window, last, []
+        return window, last, [_rounded(face.box) for face in self.detector(last.picture)]
+
+    def _tracks(self, frame: Frame, boxes: list[Box]) -> Tracks:
         if (known := self.recorded.get(frame.index)) is not None:
             tracks = {face.track: face.box for face in known if face.box}
             self.tracker.restore(frame.time, tracks)
             return tracks
-        boxes = [_rounded(face.box) for face in self.detector(frame.picture)]
         numbers = self.tracker.update(frame.time, boxes)
         return dict(sorted(zip(numbers, boxes, strict=True)))
 

@@ -110,6 +110,11 @@ class VideoFrame:
         frame: The frame.
         faces: Its faces, by track.
         skipped: Whether no face was looked for; ``faces`` are then those of an earlier frame.
+
+    Example:
+        >>> frame = Frame(25, 1.0, 25, lambda: np.zeros((240, 320, 3), np.uint8))
+        >>> VideoFrame(frame, faces=[]).time
+        1.0
     """
 
     frame: Frame

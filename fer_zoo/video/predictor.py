@@ -98,13 +98,20 @@ class VideoPredictor:
         Raises:
             VideoError: If the source is no video.
         """
-        follower = FaceFollower(self.detector, self.detect_every, self.skip_frames, recorded)
         naming = _Naming(self.predictor, ExponentialSmoothing(self.smooth), recorded or {})
         with ExitStack() as opened:
             if isinstance(source, (str, Path, int)):
                 source = opened.enter_context(open_video(source))
+            live = isinstance(source, CameraReader)  # whose frames are wanted at once
+            follower = FaceFollower(
+                self.detector,
+                self.detect_every,
+                self.skip_frames,
+                recorded,
+                0 if live else self.predictor.workers,
+            )
             windows = follower.windows(source)
-            if not isinstance(source, CameraReader):  # whose frames are wanted at once
+            if not live:
                 windows = _gathered(windows, self.predictor.batch_size)
             for window in windows:
                 for found in naming(window):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fer_zoo.errors import VideoError
+from fer_zoo.images import MAX_PIXELS
 from fer_zoo.video._pyav import import_av
 from fer_zoo.video.frames import Frame, FrameReader, Pixels
 
@@ -140,7 +141,13 @@ class VideoReader(FrameReader):
     def _reading(self, decoded: "VideoFrame") -> "_Upright":
         if self._size is None:
             pixel = self._stream.sample_aspect_ratio or 1
-            self._size = max(1, round(decoded.width * pixel)), decoded.height
+            width, height = max(1, round(decoded.width * pixel)), decoded.height
+            if width * height > MAX_PIXELS:
+                raise VideoError(
+                    f"{self.source}: frames of {width}x{height} pixels are more than "
+                    f"{MAX_PIXELS:,}; shrink the video"
+                )
+            self._size = width, height
         return _Upright(decoded, self._size)
 
 
@@ -186,8 +193,7 @@ def open_container(av: ModuleType, source: str) -> "InputContainer":
     try:
         container: InputContainer = av.open(source, metadata_errors="ignore")
     except (av.FFmpegError, OSError) as error:
-        text = str(error).split(":")[0]
         raise VideoError(
-            f"{source}: no video that can be opened ({text}); is the file complete?"
+            f"{source}: no video that can be opened ({error.strerror}); is the file complete?"
         ) from error
     return container

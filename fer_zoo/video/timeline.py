@@ -8,21 +8,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_zoo.atomic import make_folder, write_atomically
-from fer_zoo.errors import OutputError
+from fer_zoo.figures import figure, wrap_title
+from fer_zoo.labels import canonical_label
 from fer_zoo.video.frames import VideoFrame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Colours that colour-blind readers tell apart (Okabe and Ito 2008), one for each class.
-_COLORS = (
-    *("#D55E00", "#009E73", "#CC79A7", "#F0E442"),
-    *("#0072B2", "#E69F00", "#BBBBBB", "#56B4E9"),
-)
+#: A colour for each expression, which colour-blind readers tell apart (Okabe and Ito 2008).
+_COLORS = {
+    "angry": "#D55E00",
+    "disgust": "#009E73",
+    "fear": "#CC79A7",
+    "happy": "#F0E442",
+    "sad": "#0072B2",
+    "surprise": "#E69F00",
+    "neutral": "#BBBBBB",
+    "contempt": "#56B4E9",
+}
 #: Faces that are drawn at most: those that are seen longest.
 _PANELS = 8
-_FORMATS = (".png", ".pdf", ".svg")
+#: Inches, of a page with two columns.
+_WIDTH = 6.9
 
 
 class Timeline:
@@ -41,6 +48,8 @@ class Timeline:
         self.label_names = label_names
         self._rows: dict[int, array[float]] = defaultdict(lambda: array("d"))
         self._times = array("d")
+        names = [canonical_label(name) for name in label_names]
+        self._colors = [_COLORS.get(name, f"C{i}") for i, name in enumerate(names)]
 
     def add(self, frame: VideoFrame) -> None:
         """Adds the faces of a frame; frames come in order."""
@@ -67,28 +76,28 @@ class Timeline:
             title: Text above.
 
         Raises:
-            OutputError: If it cannot be written.
+            ConfigError: If there is no such format.
+            OutputError: If the file cannot be written.
         """
-        from matplotlib.figure import Figure
         from matplotlib.patches import Patch
 
         tracks = sorted(self.faces[:_PANELS])
-        figure = Figure(figsize=(9, 1.2 + 1.3 * max(1, len(tracks))), dpi=120, layout="constrained")
-        panels = figure.subplots(max(1, len(tracks)), 1, squeeze=False, sharex=True)[:, 0]
-        for axes, track in zip(panels, tracks, strict=False):
-            self._draw(axes, track)
-        if not tracks:
-            panels[0].text(0.5, 0.5, "no face found", ha="center", transform=panels[0].transAxes)
-        panels[-1].set(xlabel="seconds", xlim=(0, max([*self._times[-1:], 1e-3])))
-        figure.supylabel("probability in %", fontsize="medium")
         if left_out := len(self._rows) - len(tracks):
             title = f"{title} (and {left_out} faces that are seen shorter)".strip()
-        figure.suptitle(title, fontsize="medium")
-        marks = [Patch(color=_color(i), label=n) for i, n in enumerate(self.label_names)]
-        figure.legend(handles=marks, loc="outside right upper", fontsize="small")
-        make_folder(path.parent)
-        form = check_plot_name(path).suffix[1:].lower()
-        write_atomically(path, lambda partial: figure.savefig(partial, format=form))
+        rows = max(1, len(tracks))
+        with figure(path, 0.7 + 0.9 * rows, _WIDTH) as drawn:
+            panels = drawn.subplots(rows, 1, squeeze=False, sharex=True)[:, 0]
+            for axes, track in zip(panels, tracks, strict=False):
+                self._draw(axes, track)
+            if not tracks:
+                axes = panels[0]
+                axes.text(0.5, 0.5, "no face found", ha="center", transform=axes.transAxes)
+            panels[-1].set(xlabel="seconds", xlim=(0, max([*self._times[-1:], 1e-3])))
+            drawn.supylabel("probability in %")
+            drawn.suptitle(wrap_title(title, _WIDTH))
+            pairs = zip(self._colors, self.label_names, strict=True)
+            marks = [Patch(color=color, label=name) for color, name in pairs]
+            drawn.legend(handles=marks[::-1], loc="outside right upper")  # as they are stacked
 
     def _draw(self, axes: "Axes", track: int) -> None:
         """Draws the parts in which a face is seen without a break."""
@@ -99,23 +108,6 @@ class Timeline:
             times = part[:, 0]
             if len(part) == 1:  # as wide as a frame
                 times, part = np.array([times[0], times[0] + max(usual, 1e-3)]), part.repeat(2, 0)
-            colors = [_color(i) for i in range(len(self.label_names))]
-            axes.stackplot(times, 100 * part[:, 1:].T, colors=colors, linewidth=0)
+            axes.stackplot(times, 100 * part[:, 1:].T, colors=self._colors, linewidth=0)
         axes.set(ylim=(0, 100), yticks=(0, 50, 100))
-        axes.set_title(f"face {track}", fontsize="small", loc="left")
-
-
-def _color(i: int) -> str:
-    return _COLORS[i] if i < len(_COLORS) else f"C{i}"
-
-
-def check_plot_name(path: str | Path) -> Path:
-    """Returns the path of a picture to write.
-
-    Raises:
-        OutputError: If its ending says no format.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise OutputError(f"{path} must end in {', '.join(_FORMATS)}, which says the format")
-    return path
+        axes.set_title(f"face {track}", loc="left")

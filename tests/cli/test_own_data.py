@@ -87,6 +87,7 @@ def test_a_model_is_measured_on_the_classes_that_it_shares(tmp_path, capsys, run
         (["--val-share", "0"], "--val-share is 0.0; it must be > 0 and < 1"),
         (["--fraction", "2"], "fraction is 2.0; it must be > 0 and <= 1"),
         (["--patience", "-1"], "patience is -1"),
+        (["--time-limit", "-1"], "--time-limit is -1.0 minutes"),
         (["--labels", "a,,b"], "--labels a,,b: an empty name"),
         (["--device", "meta"], "the device 'meta' holds no values"),
         (["--ferplus-weight", "0.5"], "--ferplus-weight 0"),

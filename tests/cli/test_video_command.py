@@ -76,7 +76,7 @@ def test_one_face_with_everything_written(films, video, tmp_path, capsys):
     x, y = round(float(rows[10]["x0"])), round(float(rows[10]["y1"])) - 20
     assert after[10].image[y, x : x + 2, 1].mean() > after[10].image[y, x : x + 2, 0].mean() + 60
     with Image.open("new/timeline.png") as plot:
-        assert plot.width == 1080
+        assert plot.width == 2070
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == [
         "frames.csv", "out.mp4", "timeline.png"]  # fmt: skip
 
@@ -130,8 +130,11 @@ def test_an_interruption_leaves_the_table_and_no_half_video(films, video, monkey
         assert video(films / "one.mp4", *command) == 130
     assert sorted(p.name for p in tmp_path.iterdir()) == ["frames.csv", "whole.csv", "whole.mp4"]
     assert len(rows_of("frames.csv")) == 13
+    for name in (".out.mp4.partial-0", ".other.mp4.partial-0"):  # of killed processes
+        (tmp_path / name).touch()
     assert video(films / "one.mp4", *command, "--resume") == 0
     assert same_tables("frames.csv", "whole.csv")
+    assert [p.name for p in tmp_path.glob(".*")] == [".other.mp4.partial-0"]
     films = []
     for name in ("out.mp4", "whole.mp4"):
         with VideoReader(name) as reader:

@@ -159,7 +159,7 @@ def test_labels_of_a_known_set_name_its_codes():
     assert name_classes(texts, "affectnet").labels == ["happy", "anger"]
 
 
-@pytest.mark.parametrize("text", ["a,,b", "1=a,2", "1=,2=b", "anger,angry"])
+@pytest.mark.parametrize("text", ["a,,b", "1=a,2", "1=,2=b", "anger,angry", "1=anger,2=angry"])
 def test_labels_that_cannot_be_meant(text):
     with pytest.raises(ConfigError, match="--labels"):
         parse_names(text)

@@ -117,6 +117,26 @@ def test_little_is_read_ahead():
         assert len(read) <= frame.index + 80
 
 
+def test_threads_find_the_same_faces():
+    places = [[(i, 5), (110 - i, 70)] if i % 11 else [] for i in range(60)]
+    read, found = [], {}
+
+    def frames():
+        for frame in scene(places):
+            read.append(frame.index)
+            yield frame
+
+    for workers in (0, 3):
+        predictor = VideoPredictor(Shades(batch_size=8, workers=workers))
+        found[workers] = []
+        for frame in predictor.video(frames()):
+            assert read[-1] <= frame.index + 20 + 10 * workers
+            found[workers].append(
+                [(face.track, face.box, face.probabilities) for face in frame.faces]
+            )
+    assert found[0] == found[3]
+
+
 def test_frames_that_are_left_out():
     places = [[(2 * i, 5)] for i in range(20)]
     predictor = VideoPredictor(Shades(), skip_frames=2, detect_every=2)

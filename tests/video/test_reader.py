@@ -100,6 +100,13 @@ def test_pixels_become_square(tmp_path):
     assert image.shape == (320, 96, 3) and corners_of(image) == [1, 3, 0, 2]
 
 
+def test_frames_of_too_many_pixels_are_refused(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "film.mp4", [corners()])
+    monkeypatch.setattr("fer_zoo.video.reader.MAX_PIXELS", 10_000)
+    with pytest.raises(VideoError, match="frames of 160x96 pixels are more than 10,000"):
+        VideoReader(path)
+
+
 def test_what_was_read_of_a_file_that_is_cut_off_is_kept(tmp_path):
     images = list(moving_faces(60))
     for name, options in (("film.mkv", {}), ("film.mp4", {"movflags": "faststart"})):

@@ -9,7 +9,7 @@ from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.data.splits import SPLIT_FOLDERS, split_of_folder
 from fer_zoo.data.tables.table_rows import Table, is_missing, plain
 from fer_zoo.errors import DataError
-from fer_zoo.images import is_image_name
+from fer_zoo.image_names import is_image_name
 
 #: What the columns are called, the foremost first; case, blanks and underscores do not matter.
 COLUMNS = {
