@@ -198,7 +198,7 @@ def test_at_sigterm_a_request_is_finished(exported):
     )  # fmt: skip
     try:
         line = service.stdout.readline()
-        assert line.startswith(f"{exported.path.name} listens on http://127.0.0.1:")
+        assert line.startswith("small listens on http://127.0.0.1:")
         port = int(line.split(";")[0].rsplit(":", 1)[1])
         until = time.monotonic() + 30
         while time.monotonic() < until:
@@ -214,7 +214,7 @@ def test_at_sigterm_a_request_is_finished(exported):
         time.sleep(0.3)
         connection.sendall(data[-20:])
         status, _, body = reply(connection)
-        assert status == 200 and json.loads(body)["model"]["name"] == exported.path.name
+        assert status == 200 and json.loads(body)["model"]["name"] == "small"
         assert service.wait(20) == 0
         with pytest.raises(ConnectionError):
             connect(port, b"")
