@@ -253,7 +253,8 @@ NOTES = {
     "video": "frames, tracks", "service": "HTTP", "demo": "a page in the browser",
     "image_names": "endings of images", "pixels": "8 bits, where clear",
     "image_sources": "files, URLs, bytes", "model_table": "list and info",
-    "provenance": "versions, machine", "preprocessing": "face to input", "images": "any image file", "figures": "for papers",
+    "provenance": "versions, machine", "preprocessing": "face to input",
+    "images": "any image file", "figures": "for papers",
     "benchmark": "speed", "model_info": "what a model is", "errors": "with the way out",
     "atomic": "files, whole or not", "labels": "names of classes",
 }  # fmt: skip
