@@ -174,10 +174,10 @@ def _predictor(args: argparse.Namespace) -> "VideoPredictor":
 
 @contextmanager
 def _ctrl_c_stops(reader: "FrameReader") -> Iterator[None]:
-    """Makes Ctrl-C end the video of a camera, which has no other end; a second one interrupts."""
+    """Makes Ctrl-C end a video that may have no other end; a second one interrupts."""
     from fer_zoo.video import CameraReader
 
-    if not isinstance(reader, CameraReader):
+    if not isinstance(reader, CameraReader) and "://" not in reader.source:
         yield
         return
 

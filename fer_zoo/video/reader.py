@@ -83,6 +83,8 @@ class VideoReader(FrameReader):
             last = pts = max(pts, last + 1) if index else pts  # some files go back in time
             end = float((pts + (decoded.duration or 0)) * self.time_base)
             yield Frame(index, float(pts * self.time_base), pts, self._reading(decoded))
+            if self.stopped:
+                return
         said = self._seconds()
         if said is not None and end < said - _TOLERANCE:
             self.problems.append(f"it ends at {end:.1f} s of {said:.1f} s; is it cut off?")

@@ -100,6 +100,14 @@ def test_pixels_become_square(tmp_path):
     assert image.shape == (320, 96, 3) and corners_of(image) == [1, 3, 0, 2]
 
 
+def test_a_stream_can_be_stopped(tmp_path, gray):
+    with VideoReader(write_video(tmp_path / "film.mp4", gray)) as reader:
+        frames = iter(reader)
+        assert [next(frames).index for _ in range(4)] == [0, 1, 2, 3]
+        reader.stop()
+        assert list(frames) == [] and not reader.problems
+
+
 def test_frames_of_too_many_pixels_are_refused(tmp_path, monkeypatch):
     path = write_video(tmp_path / "film.mp4", [corners()])
     monkeypatch.setattr("fer_zoo.video.reader.MAX_PIXELS", 10_000)
