@@ -80,7 +80,11 @@ class VideoReader(FrameReader):
         last, end = -step, 0.0
         for index, decoded in enumerate(self._decoded()):
             pts = last + step if decoded.pts is None else decoded.pts - self._start
-            last = pts = max(pts, last + 1) if index else pts  # some files go back in time
+            if index and pts <= last:  # some files go back in time
+                again = last - pts > 1 / self.time_base  # it begins again: parts were joined
+                self._start -= again * (last + step - pts)
+                pts = last + (step if again else 1)
+            last = pts
             end = float((pts + (decoded.duration or 0)) * self.time_base)
             yield Frame(index, float(pts * self.time_base), pts, self._reading(decoded))
             if self.stopped:

@@ -100,6 +100,14 @@ def test_pixels_become_square(tmp_path):
     assert image.shape == (320, 96, 3) and corners_of(image) == [1, 3, 0, 2]
 
 
+def test_parts_that_were_joined_go_on_in_time(tmp_path, gray):
+    one = write_video(tmp_path / "one.ts", gray, start=9000).read_bytes()
+    other = write_video(tmp_path / "other.ts", gray, start=100).read_bytes()
+    (tmp_path / "both.ts").write_bytes(one + other)
+    _, frames = read(tmp_path / "both.ts")
+    assert [frame.time for frame in frames] == pytest.approx(np.arange(40) / 25, abs=1e-3)
+
+
 def test_a_stream_can_be_stopped(tmp_path, gray):
     with VideoReader(write_video(tmp_path / "film.mp4", gray)) as reader:
         frames = iter(reader)
