@@ -1,5 +1,7 @@
 """Frames have the times that a player shows, and are upright."""
 
+import gc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -106,6 +108,22 @@ def test_parts_that_were_joined_go_on_in_time(tmp_path, gray):
     (tmp_path / "both.ts").write_bytes(one + other)
     _, frames = read(tmp_path / "both.ts")
     assert [frame.time for frame in frames] == pytest.approx(np.arange(40) / 25, abs=1e-3)
+
+
+def test_frames_are_freed_at_once(tmp_path):
+    import av
+
+    path = write_video(tmp_path / "film.mp4", [corners()] * 40, rotation=90)
+    gc.collect()
+    gc.disable()  # frames must not wait for it
+    try:
+        with VideoReader(path) as reader:
+            for frame in reader:
+                assert frame.image.shape == (160, 96, 3)
+            alive = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive < 5
 
 
 def test_a_stream_can_be_stopped(tmp_path, gray):
