@@ -19,11 +19,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from fer_zoo.atomic import write_text
 from fer_zoo.data import FER2013, BatchAugment
+from fer_zoo.figures import figure
 from fer_zoo.inference.device import gains_from_bfloat16
 from fer_zoo.models import create_model
 from fer_zoo.preprocessing import preprocessing_of
@@ -126,20 +126,20 @@ def settings() -> dict[str, Setting]:
 
 def draw(records: list[dict[str, Any]], path: Path) -> None:
     """Draws the losses, each a mean over 20 steps; a panel per side."""
-    figure = Figure(figsize=(11, 4.5), dpi=120, layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, side in zip(panels, ("the report's", "fer_zoo's"), strict=True):
-        for record in records:
-            if record["name"].startswith(side):
-                n = min(20, len(record["losses"]))
-                means = torch.tensor(record["losses"]).unfold(0, n, n).mean(dim=1)
-                axes.plot(n * torch.arange(1, len(means) + 1), means, label=record["name"])
-        axes.set(xlabel="step", title=f"{side} choices, and one switched")
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend(fontsize="small")
-    panels[0].set_ylabel("training loss")
-    figure.savefig(path)
+    with figure(path, 4.2) as drawn:
+        panels = drawn.subplots(2, 1, sharex=True)
+        for axes, side in zip(panels, ("the report's", "fer_zoo's"), strict=True):
+            for record in records:
+                if record["name"].startswith(side):
+                    label = record["name"].partition(", but ")[2] or "as they are"
+                    n = min(20, len(record["losses"]))
+                    means = torch.tensor(record["losses"]).unfold(0, n, n).mean(dim=1)
+                    axes.plot(n * torch.arange(1, len(means) + 1), means, label=label)
+            axes.set(ylabel="training loss", title=f"{side} choices, or one other")
+            axes.grid()
+            if axes.lines:
+                axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
+        panels[1].set_xlabel("step")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

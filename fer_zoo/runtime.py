@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
 import numpy as np
@@ -215,7 +217,7 @@ def open_session(content: bytes, file: str | Path, threads: int | None = None) -
         ConfigError: If ``threads`` is below 1.
     """
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
     except ImportError as error:
         raise MissingDependencyError(
             f"{file} needs the extra onnx ({error}): pip install 'fer_zoo[onnx]'"
@@ -229,6 +231,16 @@ def open_session(content: bytes, file: str | Path, threads: int | None = None) -
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common base but this
         raise WeightsError(f"{file} is damaged ({error}); export it again") from error
+
+
+def import_onnxruntime() -> ModuleType:
+    """Imports onnxruntime, which from 1.29 on reports its use to its makers unless told otherwise.
+
+    The environment variable ``ORT_DISABLE_TELEMETRY`` tells it when it is imported; where it is set
+    already it stays as it is.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    return importlib.import_module("onnxruntime")
 
 
 def run_session(

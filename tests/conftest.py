@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):  # they share the cores
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import onnxruntime themselves
 os.environ["FER_ZOO_EXPORTS"] = os.devnull  # not those of whoever runs the tests
 
 import numpy as np

@@ -250,7 +250,11 @@ NOTES = {
     "exporting": "ONNX, torch.export, 8 bits", "inference": "Predictor, detection",
     "runtime": "ONNX Runtime, no torch", "hub": "model folders", "models": "one file per family",
     "data": "FER-2013, FER+, yours", "layers": "attention, tokens, head", "losses": "center loss",
-    "preprocessing": "face to input", "images": "any image file", "figures": "for papers",
+    "video": "frames, tracks", "service": "HTTP", "demo": "a page in the browser",
+    "image_names": "endings of images", "pixels": "8 bits, where clear",
+    "image_sources": "files, URLs, bytes", "model_table": "list and info",
+    "provenance": "versions, machine", "preprocessing": "face to input",
+    "images": "any image file", "figures": "for papers",
     "benchmark": "speed", "model_info": "what a model is", "errors": "with the way out",
     "atomic": "files, whole or not", "labels": "names of classes",
 }  # fmt: skip

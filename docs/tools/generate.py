@@ -23,7 +23,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pictures
 from crop_tables import crops_text
+from diagrams import DIAGRAMS
+from heat_map_tables import heat_maps_text
 from video_tables import video_text
 
 from fer_zoo.errors import ConfigError
@@ -561,12 +564,16 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "attention": attention_table,
     "corruptions": corruptions_table,
     "ensembles": ensembles_table,
+    "heat maps": lambda: heat_maps_text(RESULTS / "heat_maps.json", shipped_weights()),
     "crops": lambda: crops_text(RESULTS / "crops.json"),
     "video": lambda: video_text(RESULTS / "video.json"),
 }
 PAGES = (
     "README.md",
-    *(f"docs/{page}.md" for page in ("ablations", "export", "models", "prediction", "results")),
+    *(
+        f"docs/{page}.md"
+        for page in ("ablations", "explain", "export", "models", "prediction", "results")
+    ),
     *(f"docs/{page}.md" for page in ("robustness", "training", "video")),
 )
 
@@ -582,6 +589,41 @@ def filled(page: str) -> str:
     return re.sub(pattern, block, text, flags=re.DOTALL)
 
 
+def shipped_weights() -> dict[str, str]:
+    """Returns the sha256 of the weights in the package by name."""
+    names = [f"{row['model']}.{row['weights']}" for row in rows() if row["weights"]]
+    return {name: record_of(name).sha256 for name in names}
+
+
+def all_pictures() -> dict[Path, pictures.Picture]:
+    """Returns the PNG files of docs, each with what it is drawn from."""
+    shipped = [(row, f"{row['model']}.{row['weights']}") for row in rows() if row["weights"]]
+    weights = shipped_weights()
+    costs = [
+        {
+            "model": row["model"],
+            "weights": row["weights"],
+            "macs": row["macs"],
+            "accuracy": result_of(name)["metrics"]["accuracy"],
+            "interval": result_of(name)["intervals"]["accuracy"],
+        }
+        for row, name in shipped
+    ]
+    drawn = pictures.PICTURES
+    found = {
+        drawn / "portrait.png": pictures.portrait(weights),
+        drawn / "accuracy.png": pictures.accuracy(costs),
+        drawn / "heat_maps.png": pictures.heat_maps(weights),
+        RESULTS / "why_adam_failed.png": pictures.adam(),
+    }
+    for _, name in shipped:
+        found[RESULTS / f"{name}-confusion.png"] = pictures.confusion(result_of(name))
+    for path in RESULTS.glob("*-corruptions.json"):
+        result = result_of(path.stem.removesuffix("-corruptions"), "-corruptions")
+        found[path.with_suffix(".png")] = pictures.corruptions(result)
+    return found
+
+
 def main() -> int:
     """Writes or checks everything."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -594,9 +636,14 @@ def main() -> int:
             name = f"{row['model']}.{row['weights']}"
             wanted[ROOT / "docs" / "model_cards" / f"{name}.md"] = model_card(name)
             wanted[RECIPES / f"{recipe_of(name)}.toml"] = measured(name)
+    wanted |= {pictures.PICTURES / name: draw() for name, draw in DIAGRAMS.items()}
     stale = [p for p, text in wanted.items() if not p.is_file() or p.read_text() != text]
+    drawn = all_pictures()
+    stale += [path for path, picture in drawn.items() if not picture.is_current(path)]
     for path in stale:
-        if not args.check:
+        if not args.check and path in drawn:
+            drawn[path].write(path)
+        elif not args.check:
             path.write_text(wanted[path])
         print(f"{path.relative_to(ROOT)}{': out of date' if args.check else ' written'}")
     return 1 if args.check and stale else 0

@@ -42,11 +42,10 @@ def publish(run: Path, name: str, data: str, measured_again: bool) -> None:
     with tempfile.TemporaryDirectory() as out:
         argv = ["evaluate", name, "--data", data, "--split", "val", "--views", "20", "--out", out]
         sys.argv = ["fer-zoo", *argv[:-2]]  # the command that goes on record
-        if fer_zoo_command([*argv, "--plots"]):
+        if fer_zoo_command(argv):
             sys.exit(f"{name} is embedded but could not be evaluated")
         generate.RESULTS.mkdir(exist_ok=True)
         shutil.copy(Path(out) / "metrics.json", generate.RESULTS / f"{name}.json")
-        shutil.copy(Path(out) / "confusion.png", generate.RESULTS / f"{name}-confusion.png")
     if (run / "curves.png").is_file():
         shutil.copy(run / "curves.png", generate.RESULTS / f"{name}-curves.png")
     result = generate.result_of(name)

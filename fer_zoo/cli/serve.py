@@ -5,9 +5,10 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fer_zoo.inference.base_predictor import BasePredictor
     from fer_zoo.inference.detection import FaceDetector
 
 #: Environment variable with the token.
@@ -151,13 +152,15 @@ def _detector(name: str | None) -> "FaceDetector | None":
         return None
 
 
-def _identity(model: str, predictor: object) -> tuple[str, str | None]:
+def _identity(model: str, predictor: "BasePredictor[Any]") -> tuple[str, str | None]:
     """Returns what a model is called, without the folders it lies in, and its weights' sha256."""
     from fer_zoo import runtime
 
-    members = [part.strip() for part in model.split(",")]
-    name = ",".join(Path(member).name for member in members)
-    if isinstance(predictor, runtime.Predictor):
-        return name, predictor.record.weights_sha256
-    found = [runtime.sha256_of(member) for member in members]
-    return name, None if None in found else ",".join(filter(None, found))
+    if isinstance(predictor, runtime.Predictor):  # an export knows what it was made of
+        return _names(predictor.record.model), predictor.record.weights_sha256
+    found = [runtime.sha256_of(member.strip()) for member in model.split(",")]
+    return _names(model), None if None in found else ",".join(filter(None, found))
+
+
+def _names(model: str) -> str:
+    return ",".join(Path(member.strip()).name for member in model.split(","))

@@ -28,7 +28,7 @@ def settings_of(app: FastAPI, seconds: float) -> uvicorn.Config:
         seconds: How long requests under way may take after the signal.
     """
     return uvicorn.Config(
-        app, http="h11", log_level="warning", access_log=False, server_header=False,
+        app, http="h11", ws="none", log_level="warning", access_log=False, server_header=False,
         limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=math.ceil(seconds),
     )  # fmt: skip

@@ -74,11 +74,16 @@ def test_cards_say_what_training_started_from_and_who_taught(generate):
     assert taught == "their labels, and distilled from `dacl`, `vgg_small`"
 
 
+def linked(page):
+    """The files that a page links to or shows."""
+    text = page.read_text().replace("\n", " ")
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'<img[^>]* src="([^"]+)"', text)
+    return [(page.parent / link.split("#")[0]).resolve() for link in links if "://" not in link]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text().replace("\n", " "))
-    files = [link.split("#")[0] for link in links if "://" not in link]
-    assert not [file for file in files if not (page.parent / file).exists()]
+    assert not [file for file in linked(page) if not file.exists()]
 
 
 def test_links_to_headings_lead_somewhere():
@@ -91,9 +96,10 @@ def test_links_to_headings_lead_somewhere():
 
 
 def test_every_picture_is_on_a_page():
-    shown = "\n".join(page.read_text() for page in PAGES)
-    pictures = [path.name for path in (ROOT / "docs" / "results").glob("*.png")]
-    assert pictures and not [name for name in pictures if f"results/{name})" not in shown]
+    shown = {file for page in PAGES for file in linked(page)}
+    kinds = {".png", ".jpg", ".svg", ".pdf", ".gif", ".webp"}
+    pictures = {path for path in (ROOT / "docs").resolve().rglob("*") if path.suffix in kinds}
+    assert pictures and not pictures - shown
 
 
 def test_every_model_and_shipped_weight_is_described():

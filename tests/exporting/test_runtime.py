@@ -1,3 +1,4 @@
+import os
 import pickle
 import subprocess
 import sys
@@ -82,6 +83,16 @@ def test_it_needs_no_torch(exported):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in fer_zoo.labels.FER2013_LABELS
+
+
+def test_it_reports_to_nobody(exported, tmp_path):
+    # onnxruntime would write the number that it names this machine by
+    variables = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
+    code = f"from fer_zoo.runtime import Predictor; Predictor({str(exported.path)!r})"
+    environment = {k: v for k, v in os.environ.items() if k not in variables}
+    environment |= {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env=environment)
+    assert not list(tmp_path.rglob("*"))
 
 
 def test_mistakes_are_explained(exported, tmp_path, other_metadata, monkeypatch):

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from service_clients import PREDICT, MeanPredictor, encoded, gray, level_of, listening
+from service_clients import (
+    PREDICT,
+    MeanPredictor,
+    encoded,
+    gray,
+    level_of,
+    listening,
+    two_faces,
+)
 
 from fer_zoo import runtime
 from fer_zoo.service.limits import Limits
@@ -69,32 +77,40 @@ def levels(port, *wanted):
 
 @pytest.fixture(scope="module")
 def port():
-    app = create_app(MeanPredictor(workers=2), "means", limits=Limits(max_bytes=5000))
+    app = create_app(
+        MeanPredictor(workers=2), "means", limits=Limits(max_bytes=5000), detector=two_faces
+    )
     with listening(app) as port:
         yield port
 
 
+LEVELS = st.integers(0, 255)
 BAD = (b"", b"no picture", gray(3)[:50], bytes(5001))
 
 
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(
-        st.lists(st.one_of(st.integers(0, 255), st.sampled_from(BAD)), max_size=12),
+        st.lists(st.one_of(LEVELS, st.tuples(LEVELS, LEVELS), st.sampled_from(BAD)), max_size=12),
         min_size=2,
         max_size=8,
     )
 )
 def test_each_client_gets_his_own_answer(port, clients):
-    async def one(wanted):
+    async def ask(client, item):
+        if isinstance(item, tuple):  # a photograph of two faces
+            content = encoded(np.repeat(np.array([item], np.uint8), 16, axis=1).repeat(16, axis=0))
+            found = (await client.post(f"{PREDICT}?detect=1", content=content)).json()["faces"]
+            assert tuple(round(255 * f["probabilities"]["high"], 3) for f in found) == item
+        elif isinstance(item, int):
+            assert level_of(await client.post(PREDICT, content=gray(item))) == item
+        else:
+            assert (await client.post(PREDICT, content=item)).status_code in (413, 415, 422)
+
+    async def one(items):
         async with client_of(httpx.AsyncClient, port) as client:
-            for item in wanted:
-                content = gray(item) if isinstance(item, int) else item
-                answer = await client.post(PREDICT, content=content)
-                if isinstance(item, int):
-                    assert level_of(answer) == item
-                else:
-                    assert answer.status_code in (413, 415, 422)
+            for item in items:
+                await ask(client, item)
 
     async def all_of_them():
         await asyncio.gather(*map(one, clients))
@@ -198,7 +214,7 @@ def test_at_sigterm_a_request_is_finished(exported):
     )  # fmt: skip
     try:
         line = service.stdout.readline()
-        assert line.startswith(f"{exported.path.name} listens on http://127.0.0.1:")
+        assert line.startswith("small listens on http://127.0.0.1:")
         port = int(line.split(";")[0].rsplit(":", 1)[1])
         until = time.monotonic() + 30
         while time.monotonic() < until:
@@ -214,7 +230,7 @@ def test_at_sigterm_a_request_is_finished(exported):
         time.sleep(0.3)
         connection.sendall(data[-20:])
         status, _, body = reply(connection)
-        assert status == 200 and json.loads(body)["model"]["name"] == exported.path.name
+        assert status == 200 and json.loads(body)["model"]["name"] == "small"
         assert service.wait(20) == 0
         with pytest.raises(ConnectionError):
             connect(port, b"")

@@ -1,9 +1,11 @@
 // Keeps the page for use without a network, and gives it the headers that threads need where the
-// server does not send them.
+// server does not send them. What the network has comes first: another page may have taken this
+// address, such as that of another program on localhost.
 importScripts("build.js"); // self.BUILD: version, files, engines
 const { version, files, engines } = self.BUILD;
 const PREFIX = `fer_zoo ${self.registration.scope} `;
 const CACHE = PREFIX + version;
+const MARK = '<meta name="application-name" content="fer_zoo">'; // of index.html
 const engine = new URL(self.location).searchParams.get("engine");
 
 self.addEventListener("install", (event) => {
@@ -33,10 +35,17 @@ self.addEventListener("fetch", (event) => {
 });
 
 async function answer(request) {
+  const response = await fetch(request).catch(() => kept(request));
+  if (request.destination === "worker") return isolated(response);
+  if (request.destination !== "document") return response;
+  if ((await response.clone().text()).includes(MARK)) return isolated(response);
+  await self.registration.unregister(); // this is another page
+  return response;
+}
+
+async function kept(request) {
   const cache = await caches.open(CACHE);
-  const found = await cache.match(request, { ignoreSearch: true });
-  const response = found ?? (await fetch(request));
-  return ["document", "worker"].includes(request.destination) ? isolated(response) : response;
+  return (await cache.match(request, { ignoreSearch: true })) ?? Response.error();
 }
 
 function isolated(response) {
