@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ MODULES = [
     module.name
     for module in pkgutil.walk_packages([str(PACKAGE)], "fer_zoo.")
     if not module.name.endswith("__main__")
+    and (find_spec("fastapi") or not module.name.startswith("fer_zoo.service."))
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import socket
@@ -59,6 +60,7 @@ def serve(
         raise ConfigError(
             f"cannot listen on {host} port {port} ({error}); give others by --host and --port"
         ) from error
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs bytes of bodies
     server = uvicorn.Server(settings_of(app, seconds))
     with listener, _ending_well():
         name = f"[{host}]" if ":" in host else host

@@ -235,9 +235,13 @@ def test_at_sigterm_a_request_is_finished(exported):
                 break
             except httpx.TransportError:
                 time.sleep(0.05)
+        token = {"Authorization": "Bearer secret"}
         data = request(gray(7)).replace(b"Host", b"Authorization: Bearer secret\r\nHost")
         connection = connect(port, data[:-20])
-        until_metric(port, "fer_zoo_uploads", 1, {"Authorization": "Bearer secret"})
+        until_metric(port, "fer_zoo_uploads", 1, token)
+        damaged = {"content-type": "multipart/form-data; boundary=a", **token}
+        url = f"http://127.0.0.1:{port}{PREDICT}"
+        assert httpx.post(url, content=b"--a!", headers=damaged).status_code == 422
         service.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         connection.sendall(data[-20:])

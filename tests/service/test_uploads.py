@@ -11,7 +11,7 @@ from fer_zoo.images import read_image
 fastapi = pytest.importorskip("fastapi", reason="the extra serve is not installed")
 picture_of = pytest.importorskip("fer_zoo.service.uploads").picture_of
 
-STARTS = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM",
+STARTS = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM",
           b"RIFFabcdWEBP", b"abcdftypheic"]  # fmt: skip
 KINDS = ["image/png", "application/octet-stream", "application/json", "multipart/form-data",
          "multipart/form-data; boundary=b", "multipart/form-data; boundary=", "", "\xe9",
