@@ -81,7 +81,7 @@ export class View {
     if (!face) return "No face yet.";
     const count = this.#faces.length;
     const which = count > 1 ? `Face ${this.#selected + 1} of ${count}` : "This face";
-    return `${which} looks ${this.#labels[best(face)]} (${percent(face.probabilities[best(face)])}).`;
+    return `${which}: most likely ${this.#labels[best(face)]} (${percent(face.probabilities[best(face)])}).`;
   }
 
   /** Tells screen readers; while the camera runs, a new word at most every three seconds. */
