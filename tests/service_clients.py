@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fer_zoo.inference.base_predictor import BasePredictor
+from fer_zoo.inference.detection import Face
 from fer_zoo.preprocessing import Preprocessing
 
 PREDICT = "/v1/predict"
@@ -56,6 +57,12 @@ def encoded(pixels, form="PNG", **options):
 def gray(level, size=16):
     """A blank face."""
     return encoded(np.full((size, size), level, np.uint8))
+
+
+def two_faces(image):
+    """A detector: the left half, surer, and the right half."""
+    half, height = image.width / 2, image.height
+    return [Face((0, 0, half, height), 0.9), Face((half, 0, 2 * half, height), 0.8)]
 
 
 def talk(app, talking):

@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="vgg_small")
     parser.add_argument("--fer", metavar="PYTHON", help="the interpreter of fer's environment")
-    parser.add_argument("--frames", type=int, default=250, help="of each video (250)")
+    parser.add_argument("--frames", type=int, default=100, help="of each video (100)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each way (3)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)

@@ -42,7 +42,7 @@ class Picture:
     Args:
         data: All that its content depends on.
         draw: Draws it to a PNG file.
-        colors: Colours to keep; None keeps all.
+        colors: Colours to keep, which makes the file smaller; None keeps all.
     """
 
     data: Any
@@ -141,7 +141,7 @@ def _draw_heat_maps(path: Path) -> None:
         for name, methods in EXPLAINED.items()
         for method in methods
     ]
-    with figure(path, 2.75, width=5.0) as drawn:
+    with figure(path, 2.75, width=5.0, dpi=180) as drawn:
         grid = drawn.subplots(2, len(EXPLAINED) + 1)
         for axes in grid.flat:
             axes.axis("off")

@@ -10,6 +10,7 @@ import numpy as np
 from fer_zoo.atomic import clear_partials
 from fer_zoo.cli._csv import Columns, open_csv, settings_of
 from fer_zoo.errors import OutputError
+from fer_zoo.video.camera import CameraReader
 from fer_zoo.video.frames import FrameReader, TrackedFace, VideoFrame
 from fer_zoo.video.predictor import VideoPredictor
 
@@ -27,7 +28,7 @@ def open_outputs(
     """Opens what the arguments ask for.
 
     Args:
-        args: ``model``, ``csv``, ``resume``, ``plot``, ``save`` and ``show``.
+        args: ``model``, ``csv``, ``resume``, ``plot``, ``save``, ``no_sound`` and ``show``.
         predictor: What predicts the frames.
         reader: The video.
         files: Closes them; after an error the video and the plot are not written.
@@ -52,7 +53,9 @@ def open_outputs(
     if args.save is not None and args.resume:
         clear_partials(args.save.parent, args.save.name)
     if args.save is not None or args.show:
-        outputs.append(_drawn(args.save, args.show, reader, files))
+        silent = args.no_sound or isinstance(reader, CameraReader)
+        sound = None if silent else reader.source
+        outputs.append(_drawn(args.save, args.show, reader, sound, files))
     return outputs, recorded
 
 
@@ -105,15 +108,16 @@ def _plot(path: Path, label_names: tuple[str, ...], title: str) -> Iterator[Outp
     timeline.save(path, title)
 
 
-def _drawn(save: Path | None, show: bool, reader: FrameReader, files: ExitStack) -> Output:
+def _drawn(
+    save: Path | None, show: bool, reader: FrameReader, sound: str | None, files: ExitStack
+) -> Output:
     """Returns what draws the faces into each frame, and writes or shows it."""
     from PIL import Image
 
     from fer_zoo.inference.drawing import draw_faces
-    from fer_zoo.video import CameraReader, VideoWriter
+    from fer_zoo.video import VideoWriter
     from fer_zoo.video.window import Window
 
-    sound = None if isinstance(reader, CameraReader) else reader.source
     window = writer = None
     if show:
         window = Window()

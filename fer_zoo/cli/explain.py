@@ -92,7 +92,8 @@ def _line(path: str, explanation: "Explanation") -> str:
     heat, found = explanation.heat_map, explanation.prediction
     said = f"{path}  {found.label} {100 * found.probability:.1f} %"
     if not heat.any():
-        return f"{said}  nothing in the face speaks for {explanation.label}"
+        said_of = f"nothing in the face speaks for {explanation.label}"
+        return f"{said}  {said_of if explanation.label else 'looks everywhere alike'}"
     row, column = divmod(int(heat.argmax()), heat.shape[1])
     what = f" for {explanation.label}" if explanation.label else ""
     where = f"{column}, {row} of {heat.shape[1]}x{heat.shape[0]} pixels"

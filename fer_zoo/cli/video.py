@@ -52,6 +52,7 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         type=Path,
         help="write the video with boxes and labels drawn, and its sound: .mp4, .mov, .mkv, .webm",
     )
+    group.add_argument("--no-sound", action="store_true", help="save the video without its sound")
     group.add_argument("--csv", metavar="FILE", type=Path, help="write a row per frame and face")
     group.add_argument("--resume", action="store_true", help="continue FILE of --csv")
     group.add_argument(
@@ -143,6 +144,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.save is not None and "://" not in args.video:
         if check_video_name(args.save).resolve() == Path(args.video).resolve():
             raise OutputError(f"--save {args.save} would replace the video: give another file")
+    if args.no_sound and args.save is None:
+        raise ConfigError("--no-sound is for --save; add it, or leave --no-sound out")
     if args.plot is not None:
         check_format(args.plot)
 
@@ -174,10 +177,10 @@ def _predictor(args: argparse.Namespace) -> "VideoPredictor":
 
 @contextmanager
 def _ctrl_c_stops(reader: "FrameReader") -> Iterator[None]:
-    """Makes Ctrl-C end the video of a camera, which has no other end; a second one interrupts."""
+    """Makes Ctrl-C end a video that may have no other end; a second one interrupts."""
     from fer_zoo.video import CameraReader
 
-    if not isinstance(reader, CameraReader):
+    if not isinstance(reader, CameraReader) and "://" not in reader.source:
         yield
         return
 

@@ -69,6 +69,6 @@ def paint(axes: "Axes", explanation: Explanation) -> "AxesImage":
 def caption(explanation: Explanation) -> str:
     """Says what a map shows in a few words."""
     if explanation.label is None:
-        return "where it looks"
+        return "where it looks" if explanation.heat_map.any() else "looks everywhere alike"
     nothing = "" if explanation.heat_map.any() else "nothing "
     return f"{nothing}for {explanation.label}"

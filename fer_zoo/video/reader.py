@@ -1,8 +1,9 @@
 """Reads a video file by PyAV: upright RGB frames with the times that a player shows."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,7 @@ class VideoReader(FrameReader):
             self.rate = self._stream.average_rate or self._stream.guessed_rate or _USUAL_RATE
             self.length = self._stream.frames or round((self._seconds() or 0) * self.rate) or None
             self._size: tuple[int, int] | None = None
+            self._matrix: list[int] | None = None
             self._frames = self._read()
             self._first = next(self._frames, None)
             if self._first is None:
@@ -80,9 +82,15 @@ class VideoReader(FrameReader):
         last, end = -step, 0.0
         for index, decoded in enumerate(self._decoded()):
             pts = last + step if decoded.pts is None else decoded.pts - self._start
-            last = pts = max(pts, last + 1) if index else pts  # some files go back in time
+            if index and pts <= last:  # some files go back in time
+                again = last - pts > 1 / self.time_base  # it begins again: parts were joined
+                self._start -= again * (last + step - pts)
+                pts = last + (step if again else 1)
+            last = pts
             end = float((pts + (decoded.duration or 0)) * self.time_base)
             yield Frame(index, float(pts * self.time_base), pts, self._reading(decoded))
+            if self.stopped:
+                return
         said = self._seconds()
         if said is not None and end < said - _TOLERANCE:
             self.problems.append(f"it ends at {end:.1f} s of {said:.1f} s; is it cut off?")
@@ -138,7 +146,7 @@ class VideoReader(FrameReader):
             return [], False
         return frames, not (packet.is_corrupt or any(frame.is_corrupt for frame in frames))
 
-    def _reading(self, decoded: "VideoFrame") -> "_Upright":
+    def _reading(self, decoded: "VideoFrame") -> Callable[[], Pixels]:
         if self._size is None:
             pixel = self._stream.sample_aspect_ratio or 1
             width, height = max(1, round(decoded.width * pixel)), decoded.height
@@ -148,22 +156,16 @@ class VideoReader(FrameReader):
                     f"{MAX_PIXELS:,}; shrink the video"
                 )
             self._size = width, height
-        return _Upright(decoded, self._size)
+            # asked of the first frame only: a frame and its side data keep each other in memory
+            said = decoded.side_data.get("DISPLAYMATRIX")
+            self._matrix = None if said is None else np.frombuffer(bytes(said), np.int32).tolist()
+        return partial(_upright, decoded, self._size, self._matrix)
 
 
-class _Upright:
+def _upright(decoded: "VideoFrame", size: tuple[int, int], matrix: list[int] | None) -> Pixels:
     """Converts a decoded frame to an upright RGB image (height, width, 3)."""
-
-    def __init__(self, decoded: "VideoFrame", size: tuple[int, int]) -> None:
-        self.decoded, self.size = decoded, size
-
-    def __call__(self) -> Pixels:
-        width, height = self.size
-        pixels: Pixels = self.decoded.to_ndarray(format="rgb24", width=width, height=height)
-        matrix = self.decoded.side_data.get("DISPLAYMATRIX")
-        if matrix is None:
-            return pixels
-        return turned(pixels, np.frombuffer(bytes(matrix), np.int32).tolist())
+    pixels: Pixels = decoded.to_ndarray(format="rgb24", width=size[0], height=size[1])
+    return pixels if matrix is None else turned(pixels, matrix)
 
 
 def turned(pixels: Pixels, matrix: list[int]) -> Pixels:

@@ -77,6 +77,7 @@ class VideoWriter:
         self._files = ExitStack()
         self._video: VideoStream | None = None
         self._sound: _Sound | None = None
+        self._lost = 0  # packets of sound
 
     def __enter__(self) -> VideoWriter:
         partial = self._files.enter_context(replacing(self.path))
@@ -140,10 +141,17 @@ class VideoWriter:
             self._out.mux(self._video.encode())
             self._copy_sound(None)
             self._out.close()
+        if self._lost:
+            _logger.warning("damaged parts of the sound are left out: %d", self._lost)
 
     def _copy_sound(self, seconds: Fraction | None) -> None:
         for packet in self._sound.until(seconds) if self._sound else ():
-            self._out.mux(packet)
+            try:
+                self._out.mux(packet)
+            except self._av.FFmpegError as error:
+                if isinstance(error, OSError):  # a full disk
+                    raise
+                self._lost += 1
 
     @contextmanager
     def _said(self) -> Iterator[None]:
@@ -152,7 +160,9 @@ class VideoWriter:
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error}; make room") from error
         except self._av.FFmpegError as error:
-            raise OutputError(f"cannot write {self.path}: {error}; try .mkv") from error
+            raise OutputError(
+                f"cannot write {self.path}: {error}; try without its sound (--no-sound)"
+            ) from error
 
 
 class _Sound:
@@ -175,6 +185,7 @@ class _Sound:
         self._start = Fraction(container.start_time or 0, av.time_base)
         self._packets: Iterator[Packet] = container.demux(source)
         self._waiting: Packet | None = None
+        self._last: int | None = None
 
     def until(self, seconds: Fraction | None) -> Iterator[Packet]:
         """Yields the packets up to a time; None for all that are left."""
@@ -185,9 +196,11 @@ class _Sound:
                 if seconds is not None and dts * base - self._start > seconds:
                     return
                 start = round(self._start / base)
-                if dts + packet.duration <= start and not self._from_before:
+                before = dts + (packet.duration or 0) <= start and not self._from_before
+                if before or (self._last is not None and dts <= self._last):  # time goes back
                     self._waiting = None
                     continue
+                self._last = dts
                 packet.dts = dts - start
                 packet.pts = None if packet.pts is None else packet.pts - start
                 packet.stream = self._target
@@ -208,7 +221,8 @@ def _copied_sound(av: Any, source: str, out: OutputContainer, path: Path) -> _So
     """Prepares the first sound track of a file to be copied, where there is one that fits."""
     container = open_container(av, source)
     for stream in container.streams.audio:
-        name = stream.codec_context.name if stream.codec_context else "unknown"
+        sound = stream.codec_context
+        name = sound.name if sound and sound.sample_rate else "damaged"
         if name in out.supported_codecs:
             target = out.add_stream_from_template(stream)
             return _Sound(av, container, stream, target, out.format.name in ("mp4", "mov"))

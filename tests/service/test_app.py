@@ -6,10 +6,9 @@ import zlib
 
 import numpy as np
 import pytest
-from service_clients import BYTES, PREDICT, MeanPredictor, encoded, gray, level_of, talk
+from service_clients import BYTES, PREDICT, MeanPredictor, encoded, gray, level_of, talk, two_faces
 
 from fer_zoo.errors import ConfigError
-from fer_zoo.inference.detection import Face
 from fer_zoo.service.limits import Limits
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
@@ -19,12 +18,6 @@ create_app = pytest.importorskip("fer_zoo.service.app").create_app
 JSON, TEXT = {"content-type": "application/json"}, {"content-type": "text/plain"}
 FORM = {"content-type": "multipart/form-data"}
 BOUNDED = {"content-type": "multipart/form-data; boundary=a"}
-
-
-def two_faces(image):
-    """A detector: the left half, surer, and the right half."""
-    half, height = image.width / 2, image.height
-    return [Face((0, 0, half, height), 0.9), Face((half, 0, 2 * half, height), 0.8)]
 
 
 @pytest.fixture

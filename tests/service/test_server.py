@@ -11,14 +11,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from service_clients import PREDICT, MeanPredictor, encoded, gray, level_of, listening
+from service_clients import (
+    PREDICT,
+    MeanPredictor,
+    encoded,
+    gray,
+    level_of,
+    listening,
+    two_faces,
+)
 
 from fer_zoo import runtime
+from fer_zoo.errors import ConfigError
 from fer_zoo.service.limits import Limits
 
 create_app = pytest.importorskip(
     "fer_zoo.service.app", reason="the extra serve is not installed"
 ).create_app
+serve = pytest.importorskip("fer_zoo.service.server").serve
 httpx = pytest.importorskip("httpx")
 
 HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
@@ -69,32 +79,40 @@ def levels(port, *wanted):
 
 @pytest.fixture(scope="module")
 def port():
-    app = create_app(MeanPredictor(workers=2), "means", limits=Limits(max_bytes=5000))
+    app = create_app(
+        MeanPredictor(workers=2), "means", limits=Limits(max_bytes=5000), detector=two_faces
+    )
     with listening(app) as port:
         yield port
 
 
+LEVELS = st.integers(0, 255)
 BAD = (b"", b"no picture", gray(3)[:50], bytes(5001))
 
 
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(
-        st.lists(st.one_of(st.integers(0, 255), st.sampled_from(BAD)), max_size=12),
+        st.lists(st.one_of(LEVELS, st.tuples(LEVELS, LEVELS), st.sampled_from(BAD)), max_size=12),
         min_size=2,
         max_size=8,
     )
 )
 def test_each_client_gets_his_own_answer(port, clients):
-    async def one(wanted):
+    async def ask(client, item):
+        if isinstance(item, tuple):  # a photograph of two faces
+            content = encoded(np.repeat(np.array([item], np.uint8), 16, axis=1).repeat(16, axis=0))
+            found = (await client.post(f"{PREDICT}?detect=1", content=content)).json()["faces"]
+            assert tuple(round(255 * f["probabilities"]["high"], 3) for f in found) == item
+        elif isinstance(item, int):
+            assert level_of(await client.post(PREDICT, content=gray(item))) == item
+        else:
+            assert (await client.post(PREDICT, content=item)).status_code in (413, 415, 422)
+
+    async def one(items):
         async with client_of(httpx.AsyncClient, port) as client:
-            for item in wanted:
-                content = gray(item) if isinstance(item, int) else item
-                answer = await client.post(PREDICT, content=content)
-                if isinstance(item, int):
-                    assert level_of(answer) == item
-                else:
-                    assert answer.status_code in (413, 415, 422)
+            for item in items:
+                await ask(client, item)
 
     async def all_of_them():
         await asyncio.gather(*map(one, clients))
@@ -186,6 +204,16 @@ def test_who_goes_away_is_not_computed():
         means.gate.set()
         assert levels(port, 7) == [7]
         assert len(means.batches) <= computed + 2  # one had begun
+
+
+def test_a_service_that_does_not_start_says_so(capfd):
+    broken = MeanPredictor()
+    broken.poison = 0.0  # the face that is predicted first
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises((ConfigError, SystemExit), match=r"did not start|3"):
+        serve(create_app(broken, "means"), "127.0.0.1", 0, 1, announce=str)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "poisoned" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM for others")

@@ -1,5 +1,7 @@
 """Frames have the times that a player shows, and are upright."""
 
+import gc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -98,6 +100,38 @@ def test_pixels_become_square(tmp_path):
     path = write_video(tmp_path / "film.mp4", [corners()], pixel_aspect="2/1", rotation=90)
     image = read(path)[1][0].image
     assert image.shape == (320, 96, 3) and corners_of(image) == [1, 3, 0, 2]
+
+
+def test_parts_that_were_joined_go_on_in_time(tmp_path, gray):
+    one = write_video(tmp_path / "one.ts", gray, start=9000).read_bytes()
+    other = write_video(tmp_path / "other.ts", gray, start=100).read_bytes()
+    (tmp_path / "both.ts").write_bytes(one + other)
+    _, frames = read(tmp_path / "both.ts")
+    assert [frame.time for frame in frames] == pytest.approx(np.arange(40) / 25, abs=1e-3)
+
+
+def test_frames_are_freed_at_once(tmp_path):
+    import av
+
+    path = write_video(tmp_path / "film.mp4", [corners()] * 40, rotation=90)
+    gc.collect()
+    gc.disable()  # frames must not wait for it
+    try:
+        with VideoReader(path) as reader:
+            for frame in reader:
+                assert frame.image.shape == (160, 96, 3)
+            alive = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive < 5
+
+
+def test_a_stream_can_be_stopped(tmp_path, gray):
+    with VideoReader(write_video(tmp_path / "film.mp4", gray)) as reader:
+        frames = iter(reader)
+        assert [next(frames).index for _ in range(4)] == [0, 1, 2, 3]
+        reader.stop()
+        assert list(frames) == [] and not reader.problems
 
 
 def test_frames_of_too_many_pixels_are_refused(tmp_path, monkeypatch):

@@ -69,6 +69,18 @@ def test_sound_that_does_not_fit_is_said(tmp_path, caplog):
         assert [stream.type for stream in file.streams] == ["video"]
 
 
+def test_damaged_sound_does_not_cost_the_video(tmp_path, caplog):
+    source = write_video(tmp_path / "film.ts", moving_faces(30), sound="aac")
+    data = bytearray(source.read_bytes())
+    sound = [i for i in range(0, len(data), 188) if data[i + 1] & 31 == 1 and data[i + 2] == 1]
+    for at in sound[len(sound) // 2 :: 3]:
+        data[at + 20 : at + 120] = bytes(100)
+    source.write_bytes(data)
+    before, after = copy(source, tmp_path / "copy.mp4")
+    assert len(before) == len(after) == 30
+    assert "damaged parts of the sound are left out" in caplog.text
+
+
 def test_times_of_a_file_that_begins_late(tmp_path):
     source = write_video(tmp_path / "film.ts", moving_faces(10), start=4000, sound="aac")
     before, after = copy(source, tmp_path / "copy.mp4")
