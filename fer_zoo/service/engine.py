@@ -79,12 +79,12 @@ class Engine:
         metrics.watch(lambda: self.uploads, lambda: self.waiting)
 
     async def start(self) -> None:
-        """Starts the threads and predicts a blank face, as the first pass is slow."""
-        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="fer_zoo-read")
-        self._batcher.start()
+        """Predicts a blank face, as the first pass is slow, and starts the threads."""
         blank = np.zeros((64, 64, 3), np.uint8)
         for reader in self._readers.values():
             self._predictor.predict_read([reader((blank, None))])
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="fer_zoo-read")
+        self._batcher.start()
 
     async def stop(self) -> None:
         """Stops the threads."""

@@ -7,7 +7,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -47,7 +48,7 @@ def serve(
         announce: Called with the address when the service listens.
 
     Raises:
-        ConfigError: If the address cannot be had.
+        ConfigError: If the address cannot be had, or the service does not start.
     """
     if not 0 <= port <= 65535:
         raise ConfigError(f"port is {port} (--port); it must be from 0 to 65535")
@@ -58,9 +59,23 @@ def serve(
         raise ConfigError(
             f"cannot listen on {host} port {port} ({error}); give others by --host and --port"
         ) from error
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end
-    with listener:
+    server = uvicorn.Server(settings_of(app, seconds))
+    with listener, _ending_well():
         name = f"[{host}]" if ":" in host else host
         announce(f"http://{name}:{listener.getsockname()[1]}")
-        uvicorn.Server(settings_of(app, seconds)).run(sockets=[listener])
+        server.run(sockets=[listener])
+    if not server.started:  # newer versions of uvicorn exit with 3 by themselves
+        raise ConfigError("the service did not start; the reason is above")
+
+
+@contextmanager
+def _ending_well() -> Iterator[None]:
+    """Lets the process end with 0 at SIGTERM, which uvicorn raises again when it has finished."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

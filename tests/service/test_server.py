@@ -22,11 +22,13 @@ from service_clients import (
 )
 
 from fer_zoo import runtime
+from fer_zoo.errors import ConfigError
 from fer_zoo.service.limits import Limits
 
 create_app = pytest.importorskip(
     "fer_zoo.service.app", reason="the extra serve is not installed"
 ).create_app
+serve = pytest.importorskip("fer_zoo.service.server").serve
 httpx = pytest.importorskip("httpx")
 
 HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
@@ -202,6 +204,16 @@ def test_who_goes_away_is_not_computed():
         means.gate.set()
         assert levels(port, 7) == [7]
         assert len(means.batches) <= computed + 2  # one had begun
+
+
+def test_a_service_that_does_not_start_says_so(capfd):
+    broken = MeanPredictor()
+    broken.poison = 0.0  # the face that is predicted first
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises((ConfigError, SystemExit), match=r"did not start|3"):
+        serve(create_app(broken, "means"), "127.0.0.1", 0, 1, announce=str)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "poisoned" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM for others")
