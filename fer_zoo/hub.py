@@ -8,16 +8,16 @@ from typing import Any
 
 import huggingface_hub
 import torch
-from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub import ModelCard
 from safetensors.torch import save
 from timm.models import split_model_name_tag
 from timm.models._hub import save_config_for_hf
 from torch import Tensor, nn
 
-from fer_zoo.atomic import make_folder, write_together
+from fer_zoo.atomic import Writer, make_folder, write_together
 from fer_zoo.errors import UnknownModelError, WeightsError
+from fer_zoo.model_card import card_of
 from fer_zoo.models import create_model
-from fer_zoo.models._build import PREFIX
 from fer_zoo.models._strict import check_state_dict
 from fer_zoo.models.face_model import Cfg, FaceModel
 from fer_zoo.models.registry import resolve_name
@@ -43,6 +43,7 @@ def save_pretrained(
     config: JsonObject | None = None,
     metadata: dict[str, str] | None = None,
     dtype: torch.dtype | None = None,
+    card: str | ModelCard | None = None,
 ) -> None:
     """Writes a model folder that create_model, timm and the hub understand; never a pickle.
 
@@ -53,6 +54,7 @@ def save_pretrained(
         metadata: Strings for the header of the safetensors file.
         dtype: Type that floating-point tensors are saved in, such as ``torch.float16``; their own
             where not given.
+        card: The model card, such as that of :func:`model_card`, or its text; becomes README.md.
 
     Raises:
         WeightsError: If a tensor is not finite, as it is or in ``dtype``.
@@ -69,12 +71,14 @@ def save_pretrained(
         "pretrained_cfg": {"label_names": names, "num_classes": traits.num_classes},
         **(config or {}),
     }
-    write_together(  # else a process killed in between leaves weights that fail their sha256
-        {
-            folder / WEIGHTS_NAME: lambda path: path.write_bytes(weights),
-            folder / CONFIG_NAME: lambda path: _write_config(path, model, root),
-        }
-    )
+    writers: dict[Path, Writer] = {
+        folder / WEIGHTS_NAME: lambda path: path.write_bytes(weights),
+        folder / CONFIG_NAME: lambda path: _write_config(path, model, root),
+    }
+    if card is not None:
+        writers[folder / "README.md"] = lambda path: path.write_text(str(card), encoding="utf-8")
+    # else a process killed in between leaves weights that fail their sha256
+    write_together(writers)
 
 
 def _write_config(path: Path, model: nn.Module, root: JsonObject) -> None:
@@ -152,11 +156,9 @@ def push_to_hub(
     api = huggingface_hub.HfApi(token=token, library_name="fer_zoo")
     repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
     with tempfile.TemporaryDirectory() as folder:
-        save_pretrained(model, folder, config, dtype=dtype)
         if card is None and not api.file_exists(repo_id, "README.md", revision=revision):
             card = model_card(model, repo_id, config)
-        if card is not None:
-            (Path(folder) / "README.md").write_text(str(card))
+        save_pretrained(model, folder, config, dtype=dtype, card=card)
         commit = api.upload_folder(
             repo_id=repo_id, folder_path=folder, revision=revision, commit_message=commit_message
         )
@@ -169,33 +171,10 @@ def model_card(model: nn.Module, repo_id: str, config: JsonObject | None = None)
     Args:
         model: A model of fer_zoo.
         repo_id: ``owner/name`` that it will have on the hub.
-        config: As for :func:`save_pretrained`; its ``metrics`` and ``recipe`` are shown.
+        config: As for :func:`save_pretrained`; its ``metrics``, ``recipe`` and ``dataset`` (such as
+            ``"fer2013"``) are shown.
     """
-    traits, config = _traits(model), config or {}
-    cfg = traits.pretrained_cfg
-    data = ModelCardData(
-        license=cfg.get("license"),
-        library_name="fer_zoo",
-        pipeline_tag="image-classification",
-        tags=["facial-expression-recognition", "timm"],
-    )
-    size = "x".join(map(str, cfg["input_size"]))
-    accuracy = {
-        split: figures["accuracy"]
-        for split, figures in config.get("metrics", {}).items()
-        if isinstance(figures, dict) and "accuracy" in figures
-    }
-    lines = [
-        f"---\n{data.to_yaml()}\n---",
-        f"# {repo_id}",
-        f"{cfg['architecture'].removeprefix(PREFIX)} of fer_zoo: gray faces {size} to "
-        f"{', '.join(traits.label_names) or 'features'}.",
-        f'```python\nimport fer_zoo\n\nmodel = fer_zoo.from_pretrained("hf-hub:{repo_id}")\n```',
-        *(f"Accuracy on {split}: {100 * value:.2f} %." for split, value in accuracy.items()),
-    ]
-    if recipe := config.get("recipe"):
-        lines.append(f"## Recipe\n\n```json\n{json.dumps(recipe, indent=2)}\n```")
-    return ModelCard("\n\n".join(lines) + "\n", ignore_metadata_errors=False)
+    return card_of(_traits(model), repo_id, config or {})
 
 
 def embed_weights(

@@ -21,6 +21,7 @@ LEVELS = (
     ("figures", "images"),
     ("layers", "losses"),
     ("models", "data"),
+    ("model_card",),
     ("hub", "inference"),
     ("runtime",),
     ("evaluation", "explanation", "exporting", "model_info", "service", "video"),

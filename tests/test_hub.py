@@ -12,12 +12,13 @@ import pytest
 import torch
 from hub_server import COMMIT, hub
 from huggingface_hub import ModelCard
+from huggingface_hub.repocard_data import model_index_to_eval_results
 from safetensors import safe_open
 from tiny import file_sha256, same, tiny
 
 import fer_zoo
 from fer_zoo.errors import OutputError, UnknownModelError, WeightsError
-from fer_zoo.hub import embed_weights, from_pretrained, save_pretrained
+from fer_zoo.hub import embed_weights, from_pretrained, model_card, save_pretrained
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
 
 PACKAGE = Path(fer_zoo.__file__).parent
@@ -240,11 +241,33 @@ def test_a_repository_without_a_card_gets_one(served, tmp_path):
     python(PUSH_WITHOUT_CARD, tmp_path / "run", **env)
     assert server.repos["me/carded"]["README.md"] == b"# Mine", "what the user wrote stays"
     card = ModelCard(server.repos["me/new"]["README.md"].decode())
-    assert card.data.license == "apache-2.0" and card.data.library_name == "fer_zoo"
+    assert card.data.license == "apache-2.0" and card.data.library_name == "timm"
     assert card.data.pipeline_tag == "image-classification"
     assert 'fer_zoo.from_pretrained("hf-hub:me/new")' in card.text
     assert "Accuracy on val: 50.00 %." in card.text and '"lr": 1' in card.text
     assert all(name in card.text for name in FER2013_LABELS)
+
+
+def test_the_figures_of_a_card_are_a_model_index(tmp_path):
+    model = tiny()
+    figures = {"val": {"accuracy": 0.5, "f1_macro": 0.25}, "val_flip": {"accuracy": 0.75}}
+    config = {"metrics": figures, "dataset": "fer2013"}
+    save_pretrained(model, tmp_path, config, card=model_card(model, "me/new", config))
+    data = ModelCard.load(tmp_path / "README.md").data.to_dict()
+    assert data["datasets"] == ["fer2013"] and data["metrics"] == ["accuracy", "f1"]
+    assert "base_model" not in data
+    name, results = model_index_to_eval_results(data["model-index"])
+    assert name == "me/new"
+    assert [(r.metric_type, r.metric_value, r.dataset_type) for r in results] == [
+        ("accuracy", 0.5, "fer2013"),
+        ("f1", 0.25, "fer2013"),
+        ("accuracy", 0.75, "fer2013"),
+    ]
+
+
+def test_a_card_claims_no_data_that_it_does_not_know():
+    data = model_card(tiny(), "me/new").data.to_dict()
+    assert not {"datasets", "model-index", "metrics", "base_model"} & set(data)
 
 
 def test_push_to_hub_uploads_safetensors_only(served, tmp_path):

@@ -32,6 +32,7 @@ from video_tables import video_text
 from fer_zoo.errors import ConfigError
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
+from fer_zoo.model_card import card_data
 from fer_zoo.model_info import describe, model_rows
 from fer_zoo.model_table import TABLE_PATH
 from fer_zoo.models import list_models
@@ -317,9 +318,12 @@ def model_card(name: str) -> str:
     which = "the faces on which more than half of the FER+ votes agree" if ferplus else "all faces"
     lines = [
         "---",
-        "license: apache-2.0",
-        "library_name: fer_zoo",
-        "tags: [facial-expression-recognition, image-classification, timm]",
+        card_data(
+            name,
+            "apache-2.0",
+            {"val": m, "val_flip": result["metrics_flip"]},
+            "ferplus" if ferplus else "fer2013",
+        ).to_yaml(),
         "---",
         f"# {name}",
         "",
