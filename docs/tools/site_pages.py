@@ -91,4 +91,6 @@ def _link(match: re.Match[str], folder: str) -> str:
         if not folder:
             relative = target.removeprefix("docs/")
         return f"{mark}[{text}]({relative}{anchor or ''})"
-    return text if text.strip("`") == target else f"{text} (`{target}`)"
+    if text.strip("`") in (target, posixpath.basename(target)):
+        return f"`{target}`"
+    return f"{text} (`{target}`)"

@@ -71,3 +71,4 @@ def test_links_to_other_files_name_their_path(site):
     text = (site / "service.html").read_text(encoding="utf-8")
     assert "<code>examples/service/load_test.py</code>" in text
     assert 'href="../examples' not in text
+    assert "(<code>examples/report_rows.toml</code>)" in (site / "results.html").read_text("utf-8")
