@@ -68,6 +68,7 @@ SKIPPED = {
     "fer-zoo train toy": "test_contributing.py does it",
     "torchrun": "tests/training does it",
     "fer-zoo demo": "tests/demo does it",
+    "python -m mkdocs": "test_site.py does it",
 }
 #: Beginnings of commands that need a module, without which they do not run.
 NEEDS = {"python examples/predict_with_ray.py": "ray", "fer-zoo serve": "fastapi"}
