@@ -7,26 +7,22 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
+from typing import Any, Literal, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_zoo.errors import ConfigError, MissingDependencyError, WeightsError
+from fer_zoo.errors import ConfigError, WeightsError
 from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
 from fer_zoo.inference.detection import Detect, FaceDetector
 from fer_zoo.inference.prediction import Prediction
 from fer_zoo.model_table import known_model
+from fer_zoo.onnx_session import open_session, run_session
 from fer_zoo.preprocessing import Preprocessing
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 #: Values of a record that are strings in the metadata; the others are JSON.
 _STRINGS = ("model", "preprocessing", "license", "weights_sha256", "fer_zoo")
@@ -201,61 +197,6 @@ class Predictor(BasePredictor[Found]):
         batch = np.stack([self.preprocessing(face) for face in faces])
         logits = run_session(self._session, batch, self._input)
         return softmax(logits / self.record.temperature)
-
-
-def open_session(content: bytes, file: str | Path, threads: int | None = None) -> InferenceSession:
-    """Opens the content of an ``.onnx`` file on the CPU.
-
-    Args:
-        content: All its bytes.
-        file: Its name, for messages.
-        threads: Of one pass; by default as many as there are cores.
-
-    Raises:
-        MissingDependencyError: If onnxruntime is not installed.
-        WeightsError: If the content is damaged.
-        ConfigError: If ``threads`` is below 1.
-    """
-    try:
-        onnxruntime = import_onnxruntime()
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{file} needs the extra onnx ({error}): pip install 'fer_zoo[onnx]'"
-        ) from error
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}; it must be 1 or more")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 4  # errors are raised; warnings concern who wrote the file
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors have no common base but this
-        raise WeightsError(f"{file} is damaged ({error}); export it again") from error
-
-
-def import_onnxruntime() -> ModuleType:
-    """Imports onnxruntime, which from 1.29 on reports its use to its makers unless told otherwise.
-
-    The environment variable ``ORT_DISABLE_TELEMETRY`` tells it when it is imported; where it is set
-    already it stays as it is.
-    """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    return importlib.import_module("onnxruntime")
-
-
-def run_session(
-    session: InferenceSession, batch: NDArray[Any], name: str | None = None
-) -> NDArray[np.float32]:
-    """Returns the only output for the only input.
-
-    Args:
-        session: What computes it.
-        batch: The input.
-        name: That of the input; asking for it takes microseconds.
-    """
-    name = name or session.get_inputs()[0].name
-    output: NDArray[np.float32] = session.run(None, {name: batch})[0]
-    return output
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

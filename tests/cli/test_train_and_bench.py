@@ -35,7 +35,7 @@ def test_a_time_limit_before_the_first_epoch(synthetic_root, tmp_path, capsys):
     assert "84 faces of Training" in err and "28 faces of PublicTest" in err
     assert all(line.startswith("fer-zoo: ") for line in err.splitlines() if "epoch" not in line)
     assert main([*argv, "--time-limit", "-1"]) == 2
-    assert "time_limit is -1.0 minutes" in capsys.readouterr().err
+    assert "--time-limit is -1.0 minutes" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore::fer_zoo.data.LeakWarning")

