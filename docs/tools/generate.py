@@ -6,7 +6,7 @@ Each block ``<!-- generated: NAME -->`` of a page is made by a function of ``BLO
 |---|---|---|
 | ``model_tables.py`` | models, all models; what ``fer-zoo list`` reads | ``WEIGHTS.json`` |
 | ``speed_tables.py`` | bench, engines | ``bench.jsonl``, ``engines.jsonl`` |
-| ``result_tables.py`` | report, adam, ensembles, ablations, attention, corruptions | see there |
+| ``result_tables.py`` | of results.md, ablations.md, robustness.md, evaluation.md | see there |
 | ``crop_tables.py`` | crops | ``crops.json``, of ``measure_crops.py`` |
 | ``heat_map_tables.py`` | heat maps | ``heat_maps.json``, of ``measure_heat_maps.py`` |
 | ``video_tables.py`` | video | ``video.json``, of ``measure_video.py`` |
@@ -38,6 +38,7 @@ from result_tables import (
     ablations_tables,
     adam_table,
     attention_table,
+    checks_example,
     corruptions_table,
     ensembles_table,
     report_table,
@@ -63,13 +64,14 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "corruptions": corruptions_table,
     "ensembles": ensembles_table,
     "heat maps": lambda: heat_maps_text(RESULTS / "heat_maps.json", shipped_weights()),
+    "checks": checks_example,
     "crops": lambda: crops_text(RESULTS / "crops.json"),
     "video": lambda: video_text(RESULTS / "video.json"),
 }
 PAGES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("ablations", "explain", "export", "models", "prediction")),
-    *(f"docs/{name}.md" for name in ("results", "robustness", "training", "video")),
+    *(f"docs/{name}.md" for name in ("ablations", "evaluation", "explain", "export", "models")),
+    *(f"docs/{name}.md" for name in ("prediction", "results", "robustness", "training", "video")),
 )
 
 

@@ -93,8 +93,8 @@ def _weights_lines(name: str) -> list[str]:
     if not shipped:
         return ["There are none: train the model first.", ""]
     lines = [
-        "Accuracy is on FER-2013 PublicTest, which also chose the epoch; for `ferplus` it is against",
-        "the majority of the votes. The cards have all figures and the run.",
+        "Accuracy is on PublicTest, which also chose the epoch. For `ferplus` it is that against",
+        "the majority of the FER+ votes. The cards have all figures and the run.",
         "",
         "| card | accuracy % | 95 % interval | with mirror % | 20 views % | calibrated ECE |",
         "|---|--:|---|--:|--:|--:|",

@@ -7,6 +7,7 @@
 | ensembles | ``ensemble-N.json`` | ``fer-zoo evaluate A,B --flip --out`` |
 | ablations, attention | ``ablations.json`` | ``examples/ablations.py`` |
 | corruptions | ``WEIGHTS-corruptions.json`` | ``fer-zoo evaluate --corruptions --out`` |
+| checks | ``WEIGHTS.json`` | ``fer-zoo evaluate --views 20 --out`` |
 """
 
 import csv
@@ -17,6 +18,7 @@ import sys
 from result_records import RESULTS, ROOT, percent, result_of, rows, shortened, spread
 
 from fer_zoo.evaluation.corruptions import PROTOCOL
+from fer_zoo.evaluation.report import checks_text
 
 
 def report_table() -> str:
@@ -156,3 +158,13 @@ def corruptions_table() -> str:
         lines.append(f"| mean of all | | | | | | | {percent(result, 'mean')} |")
         lines.append(f"| clean faces | | | | | | | {percent(result, 'clean')} |")
     return "\n".join(lines)
+
+
+def checks_example() -> str:
+    """Returns what ``fer-zoo evaluate`` prints below the figures of two weights."""
+    lines = []
+    for name in ("dacl", "transfer"):
+        result = result_of(f"{name}.fer2013")
+        checks = (result[key] for key in ("metrics", "leak_free", "calibrated", "ferplus"))
+        lines += [f"{name}", checks_text(*checks), ""]
+    return "\n".join(["```text", *lines[:-1], "```"])
