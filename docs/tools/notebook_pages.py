@@ -33,7 +33,7 @@ def notebook_page(name: str, source: str) -> tuple[str, dict[str, bytes]]:
 
     notebook = nbformat.reads(source, as_version=4)
     place = {"metadata": {"path": str(NOTEBOOKS)}}
-    client = NotebookClient(notebook, TIMEOUT, kernel_name="python3", resources=place)
+    client = NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", resources=place)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     client.execute(env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)})
     names = {"unique_key": name, "output_files_dir": f"{name}_files"}
