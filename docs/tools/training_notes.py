@@ -75,13 +75,13 @@ def curves_lines(name: str, run: WeightsRecord) -> list[str]:
         return ["There are no curves: no log of this run was kept.", ""]
     kind = "bfloat16" if run.training["bfloat16"] else "float32"
     later = run.training.keys() & {"norm_faces_afterwards", "keep_start_afterwards"}
-    before = ", and of the weights before what was done after the run" if later else ""
+    without = "; what was done to the weights after the run is not in it" if later else ""
     return [
         f"![loss and accuracy of each epoch of {name}](../results/{name}-curves.png)",
         "",
-        f"The curves are as training measured them, in {kind}{before}. `train` is on augmented",
-        "faces and the targets of the recipe, `val` on PublicTest and its labels: the two losses",
-        "cannot be compared.",
+        f"The picture has the figures of training, in {kind}{without}.",
+        "`train` is on augmented faces and the targets of the recipe, `val` on PublicTest and its",
+        "labels: the two losses cannot be compared.",
         "",
     ]
 
