@@ -35,9 +35,14 @@ def notebook_page(name: str, source: str) -> tuple[str, dict[str, bytes]]:
     place = {"metadata": {"path": str(NOTEBOOKS)}}
     client = NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", resources=place)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    client.execute(env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)})
+    added = {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm wants widgets, which no page shows
+    }
+    client.execute(env=os.environ | added)
     names = {"unique_key": name, "output_files_dir": f"{name}_files"}
     text, resources = MarkdownExporter().from_notebook_node(notebook, names)
     download = f'<p><a href="{name}.ipynb" download>Download this page as a notebook</a></p>\n'
     shown = text.replace("![png](", "![what the code above shows](")
-    return f"{shown}\n{download}", resources["outputs"]
+    pictures = {path: data for path, data in resources["outputs"].items() if f"({path})" in shown}
+    return f"{shown}\n{download}", pictures
