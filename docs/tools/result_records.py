@@ -70,6 +70,7 @@ def spread(interval: list[float]) -> str:
 
 
 def shortened(command: str) -> str:
-    """Shortens the paths of the program and of FER-2013 to their names."""
+    """Shortens absolute paths, and that of FER-2013, to the names of the files."""
     command = re.sub(r"^\S*/fer-zoo\b", "fer-zoo", command)
+    command = re.sub(r"(?<= )/\S*/(?=\S)", "", command)
     return re.sub(r"--data \S*?([^/\s]+)(?=\s|$)", r"--data \1", command)
