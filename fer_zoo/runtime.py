@@ -239,7 +239,12 @@ def is_current(record: ExportRecord, model: str | Path) -> bool:
 
     members = [part.strip() for part in str(model).split(",")]
     found = record.weights_sha256.split(",")
-    return record.fer_zoo == __version__ and found == [sha256_of(name) for name in members]
+    same = record.fer_zoo == __version__ and found == [sha256_of(name) for name in members]
+    if not same or len(members) > 1 or known_model(str(model)) is not None:
+        return same
+    names = list(record.label_names)
+    said = {"temperature": 1.0, "label_names": names} | _config(str(model))
+    return (said["temperature"], said["label_names"]) == (record.temperature, names)
 
 
 def sha256_of(name: str) -> str | None:
@@ -250,11 +255,16 @@ def sha256_of(name: str) -> str | None:
     """
     if known := known_model(name):
         return cast("str | None", known["weights"].get("sha256"))
+    return cast("str | None", _config(name).get("weights_sha256"))
+
+
+def _config(folder: str) -> dict[str, Any]:
+    """Returns what a model folder says of itself; nothing where it cannot be read."""
     try:
-        said = json.loads(Path(name, "config.json").read_bytes())
+        said = json.loads(Path(folder, "config.json").read_bytes())
     except (OSError, ValueError, RecursionError):
-        return None
-    return said.get("weights_sha256") if isinstance(said, dict) else None
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 __all__ = ["ExportRecord", "Predictor", "export_path"]

@@ -111,6 +111,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FerZooError as error:
         print(f"fer-zoo: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.split(".")[0] in ("fer_zoo", *sys.stdlib_module_names):
+            raise
+        print(
+            f"fer-zoo: {command} needs {error.name}, which is not installed here: pip install "
+            "fer_zoo installs all that it needs",
+            file=sys.stderr,
+        )
+        return 2
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

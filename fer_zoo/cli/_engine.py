@@ -31,7 +31,9 @@ def open_predictor(model: str, device: str | None, **options: Any) -> "BasePredi
         if runtime.is_current(predictor.record, model):
             return predictor
         _logger.warning(
-            "%s is of other weights and is left out; fer-zoo export %s renews it", exported, model
+            "%s is of another state of its model and is left out; fer-zoo export %s renews it",
+            exported,
+            model,
         )
     from fer_zoo.inference.predictor import Predictor
 

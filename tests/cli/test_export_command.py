@@ -75,6 +75,7 @@ def test_eight_bits(run_folder, synthetic_root, tmp_path, capsys, monkeypatch):
         (["--raw"], "need --out FILE"),
         (["--to", "pt2"], "need --out FILE"),
         (["--out", "x.h5"], "give onnx or pt2"),
+        (["--out", "x.onnx", "--to", "pt2"], "x.onnx ends in onnx, but the format is to be pt2"),
         (["--to", "pt2", "--int8", "--data", "d", "--out", "x.pt2"], "int8 is for onnx"),
     ],
 )

@@ -1,7 +1,11 @@
+import json
 import os
 import pickle
+import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,3 +155,48 @@ def test_an_export_of_other_weights_is_not_current(exported, run_folder):
     known = fer_zoo.model_info.describe("vgg.ferplus")["weights"]["sha256"]
     assert is_current(with_(weights_sha256=known), "vgg.ferplus")
     assert not is_current(with_(weights_sha256=known), "vgg.fer2013")
+
+
+def test_an_export_of_another_calibration_or_other_names_is_not_current(run_folder, tmp_path):
+    folder = shutil.copytree(run_folder, tmp_path / "run")
+    record = export(folder, tmp_path / "small.onnx").record
+    assert is_current(record, folder)
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    names = [*config["label_names"][1:], config["label_names"][0]]
+    for change in ({"temperature": 1.5}, {"label_names": names}):
+        path.write_text(json.dumps(config | change))
+        assert not is_current(record, folder)
+    path.unlink()
+    assert not is_current(record, folder)
+
+
+PLAIN = ("PIL", "filelock", "huggingface_hub", "matplotlib", "numpy", "safetensors", "scipy",
+         "sklearn", "tabulate", "timm", "torch", "torchvision", "tqdm")  # fmt: skip
+
+
+def test_the_page_says_all_that_predictions_without_torch_need(exported, tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "export.md"
+    if not page.is_file():
+        pytest.skip("no docs beside the tests")
+    (line,) = re.findall(r"pip install --no-deps \S+ && pip install (.*?) +#", page.read_text())
+    listed = {name.replace("pillow", "PIL") for name in line.split()}
+    assert "onnxruntime" in listed
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "face.png")
+    argv = ["predict", "face.png", "--model", str(exported.path), "--csv", "a.csv", "--save", "a"]
+    code = (
+        "import sys\n"
+        "class Blocked:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.split('.')[0] in {set(PLAIN) - listed!r}:\n"
+        "            raise ModuleNotFoundError(name + ' is blocked', name=name)\n"
+        "sys.meta_path.insert(0, Blocked())\n"
+        "from fer_zoo.cli import main\n"
+        f"assert main({argv!r}) == 0\n"
+        "assert main(['predict', 'face.png', '--model', 'vgg_small', '--device', 'cpu']) == 2\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "predict needs torch, which is not installed here" in done.stderr
