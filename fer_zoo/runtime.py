@@ -35,7 +35,7 @@ class ExportRecord:
     """What an exported file says of itself: its metadata.
 
     Args:
-        model: The name, folder or class that was exported.
+        model: The name that was exported; of a folder its own, of a module its class.
         label_names: Names of the classes, in the order of the output.
         temperature: What logits are divided by before the softmax.
         preprocessing: From faces to the model's input, as JSON.
@@ -167,9 +167,12 @@ class Predictor(BasePredictor[Found]):
         if not isinstance(model, (str, os.PathLike)):
             raise ConfigError(f"the model is {model!r}; give an .onnx file, or a name or folder")
         self.file = Path(model) if is_export(model) else export_path(model)
-        if not self.file.is_file():
+        if not os.path.isfile(self.file):
             raise WeightsError(f"{self.file}: no such file; write it with fer-zoo export")
-        self._threads, self._content = threads, self.file.read_bytes()
+        try:
+            self._threads, self._content = threads, self.file.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"{self.file} cannot be read ({error}); export it again") from error
         self._session = open_session(self._content, self.file, threads)
         self._input = self._session.get_inputs()[0].name
         metadata = self._session.get_modelmeta().custom_metadata_map
@@ -219,13 +222,23 @@ def export_path(model: str | Path) -> Path:
 
     Args:
         model: A name, several with commas between, or a folder that training wrote.
+
+    Raises:
+        ConfigError: If there is no home folder, and no other is named.
     """
     folder = Path(model)
-    if (folder / "config.json").is_file() and known_model(str(model)) is None:
+    if os.path.isfile(folder / "config.json") and known_model(str(model)) is None:
         return folder / EXPORT_NAME
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    exports = Path(os.environ.get("FER_ZOO_EXPORTS") or Path(cache, "fer_zoo"))
-    return exports / f"{str(model).replace(',', '+').replace(os.sep, '-')}.onnx"
+    return _exports() / f"{str(model).replace(',', '+').replace(os.sep, '-')}.onnx"
+
+
+def _exports() -> Path:
+    if named := os.environ.get("FER_ZOO_EXPORTS"):
+        return Path(named)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fer_zoo")
+    except RuntimeError as error:  # a user of a container, whom no file knows
+        raise ConfigError(f"{error} Set FER_ZOO_EXPORTS to a folder for exports") from error
 
 
 def is_current(record: ExportRecord, model: str | Path) -> bool:

@@ -32,6 +32,13 @@ COMMANDS = {
 }
 
 
+#: What a disk or its rights can do at any time, and no fault of ours is.
+_SURROUNDINGS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG),
+)
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, as all others."""
 
@@ -121,6 +128,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     except OSError as error:
+        if error.errno in _SURROUNDINGS:
+            print(f"fer-zoo: {error}", file=sys.stderr)
+            return 2
         if error.errno != errno.ENOSPC:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     from fer_zoo.figures import check_format
 
     check_format(args.save)
+    if args.margin and not (args.detect or args.detector):
+        raise ConfigError("--margin needs --detect: it is added around the faces that are found")
     found = find_images(args.paths)
     if found.missing or not found.paths:
         raise DataNotFoundError(f"no images match {', '.join(found.missing or args.paths)}")

@@ -54,6 +54,7 @@ def test_faces_of_a_photograph(tmp_path, capsys):
         (["--method", "attention"], "has no self-attention"),
         (["--model", "dacl", "--method", "attention"], "relative entropy is 0.9999"),
         (["--save", "map.bmp"], "must end in .png, .pdf, .svg"),
+        (["--margin", "0.1"], "--margin needs --detect"),
     ],
 )
 def test_mistakes_are_explained(run_folder, faces, tmp_path, monkeypatch, capsys, flags, words):

@@ -39,6 +39,7 @@ def test_errors_become_exit_codes(monkeypatch, capsys):
     for error, code, message in [
         (OutputError("disk full"), 2, "fer-zoo: disk full"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (PermissionError(13, "Permission denied", "x"), 2, "fer-zoo: [Errno 13] Permission denied"),
     ]:
 
         def fail(args, error=error):

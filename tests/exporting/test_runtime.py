@@ -99,6 +99,10 @@ def test_it_reports_to_nobody(exported, tmp_path):
     assert not list(tmp_path.rglob("*"))
 
 
+def refuse(path):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
 def test_mistakes_are_explained(exported, tmp_path, other_metadata, monkeypatch):
     with pytest.raises(ConfigError, match="computed on cpu"):
         runtime.Predictor(exported.path, device="cuda")
@@ -108,6 +112,10 @@ def test_mistakes_are_explained(exported, tmp_path, other_metadata, monkeypatch)
         runtime.Predictor(tmp_path / "none.onnx")
     with pytest.raises(WeightsError, match="no such file"):
         runtime.Predictor("dacl")
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.read_bytes", refuse)
+        with pytest.raises(WeightsError, match="cannot be read"):
+            runtime.Predictor(exported.path)
     for content in (b"", b"no model", exported.path.read_bytes()[:2000]):
         (tmp_path / "damaged.onnx").write_bytes(content)
         with pytest.raises(WeightsError, match=r"damaged\.onnx"):
