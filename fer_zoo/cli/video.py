@@ -63,7 +63,8 @@ def _add_faces(group: "argparse._ArgumentGroup") -> None:
         type=int,
         default=5,
         metavar="N",
-        help="look for faces in every N-th frame and follow them between (5)",
+        help="look for faces in every N-th frame, at least once a second, and follow them "
+        "between (5)",
     )
     group.add_argument(
         "--skip-frames",
