@@ -106,8 +106,9 @@ def refuse(path):
 def test_mistakes_are_explained(exported, tmp_path, other_metadata, monkeypatch):
     with pytest.raises(ConfigError, match="computed on cpu"):
         runtime.Predictor(exported.path, device="cuda")
-    with pytest.raises(ConfigError, match="threads is 0"):
-        runtime.Predictor(exported.path, threads=0)
+    for threads in (0, "2", 2.5, True):
+        with pytest.raises(ConfigError, match=f"threads is {threads!r}"):
+            runtime.Predictor(exported.path, threads=threads)
     with pytest.raises(WeightsError, match="no such file; write it with fer-zoo export"):
         runtime.Predictor(tmp_path / "none.onnx")
     with pytest.raises(WeightsError, match="no such file"):
