@@ -100,7 +100,8 @@ def test_every_import_is_declared():
             if package not in packages:
                 missing.append(f"{name} imports {module}")
     assert not missing
-    assert declared() <= used  # nothing is installed that is not imported
+    # nothing is installed that is not imported; torchvision is timm's, in the version for torch
+    assert declared() - used == {"torchvision"}
 
 
 def test_extras_that_are_named_exist():

@@ -40,9 +40,8 @@ class CameraReader(FrameReader):
                 f"a camera needs OpenCV ({error}): pip install 'fer_zoo[video]'"
             ) from error
         self.source, self.problems = f"camera {number}", list[str]()
-        # OpenCV takes 32 bits
-        self._camera = cv2.VideoCapture(number) if 0 <= number < 2**31 else None
-        if self._camera is None or not self._camera.isOpened():
+        self._camera = cv2.VideoCapture(min(number, 2**31 - 1))  # OpenCV takes 32 bits
+        if not self._camera.isOpened():
             raise VideoError(
                 f"there is no camera {number}, or another program has it; give another number, or "
                 "a file"

@@ -166,9 +166,10 @@ def test_an_export_of_other_weights_is_not_current(exported, run_folder):
     assert not is_current(with_(weights_sha256=known), "vgg.fer2013")
 
 
-def test_an_export_of_another_calibration_or_other_names_is_not_current(run_folder, tmp_path):
-    folder = shutil.copytree(run_folder, tmp_path / "run")
-    record = export(folder, tmp_path / "small.onnx").record
+def test_an_export_of_another_calibration_or_other_names_is_not_current(
+    exported, run_folder, tmp_path
+):
+    folder, record = shutil.copytree(run_folder, tmp_path / "run"), exported.record
     assert is_current(record, folder)
     path = folder / "config.json"
     config = json.loads(path.read_text())
@@ -195,6 +196,7 @@ def test_the_page_says_all_that_predictions_without_torch_need(exported, tmp_pat
     argv = ["predict", "face.png", "--model", str(exported.path), "--csv", "a.csv", "--save", "a"]
     code = (
         "import sys\n"
+        f"sys.path.insert(0, {str(Path(fer_zoo.__file__).parents[1])!r})\n"
         "class Blocked:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         f"        if name.split('.')[0] in {set(PLAIN) - listed!r}:\n"
