@@ -32,6 +32,13 @@ COMMANDS = {
 }
 
 
+#: What a disk or its rights can do at any time, and no fault of ours is.
+_SURROUNDINGS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG),
+)
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, as all others."""
 
@@ -111,7 +118,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FerZooError as error:
         print(f"fer-zoo: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.split(".")[0] in ("fer_zoo", *sys.stdlib_module_names):
+            raise
+        print(
+            f"fer-zoo: {command} needs {error.name}, which is not installed here: pip install "
+            "fer_zoo installs all that it needs",
+            file=sys.stderr,
+        )
+        return 2
     except OSError as error:
+        if error.errno in _SURROUNDINGS:
+            print(f"fer-zoo: {error}", file=sys.stderr)
+            return 2
         if error.errno != errno.ENOSPC:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
