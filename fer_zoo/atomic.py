@@ -22,7 +22,7 @@ def write_text(path: Path, text: str) -> None:
         OutputError: If it cannot be written.
     """
     make_folder(path.parent)
-    write_atomically(path, lambda partial: partial.write_text(text, "utf-8"))
+    write_atomically(path, lambda partial: partial.write_text(text, "utf-8", newline="\n"))
 
 
 def write_atomically(path: Path, write: Writer) -> None:
@@ -73,7 +73,7 @@ def write_together(writers: Mapping[Path, Writer]) -> None:
     try:
         for path, partial in partials.items():
             writers[path](partial)
-            with partial.open("rb") as file:
+            with partial.open("r+b") as file:  # Windows flushes no file that is open for reading
                 os.fsync(file.fileno())
         for path, partial in partials.items():
             partial.replace(path)

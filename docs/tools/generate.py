@@ -32,11 +32,12 @@ from video_tables import video_text
 from fer_zoo.errors import ConfigError
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
-from fer_zoo.model_card import card_data
+from fer_zoo.model_card import FER2013_LIMITS, FER2013_TERMS, card_data, short_command
 from fer_zoo.model_info import describe, model_rows
 from fer_zoo.model_table import TABLE_PATH
 from fer_zoo.models import list_models
 from fer_zoo.models.weights import WeightsRecord, embedded_record
+from fer_zoo.publishing.repository import begun, learnt
 from fer_zoo.training import load_config, recipe_of
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +69,7 @@ def record_of(name: str) -> WeightsRecord:
     """Returns the record of shipped weights, such as ``dacl.fer2013``."""
     record = embedded_record(f"fer_{name}")
     if record is None:
-        sys.exit(f"{name} is not in the package: publish it first")
+        sys.exit(f"{name} is not in the package: embed it first")
     return record
 
 
@@ -290,7 +291,7 @@ def corruptions_table() -> str:
     for path in sorted(RESULTS.glob("*-corruptions.json")):
         name = path.stem.removesuffix("-corruptions")
         result, model = result_of(name, "-corruptions"), name.split(".")[0]
-        command = _command(result["provenance"]["command"]).split(" --out ")[0]
+        command = short_command(result["provenance"]["command"]).split(" --out ")[0]
         if result["protocol"] != PROTOCOL:
             sys.exit(f"{path.name} is of {result['protocol']}: evaluate {name} again")
         lines += [
@@ -313,7 +314,7 @@ def corruptions_table() -> str:
 def model_card(name: str) -> str:
     """Returns the card of shipped weights."""
     result, record = result_of(name), record_of(name)
-    training, m = record.training, result["metrics"]
+    training, m, made = record.training, result["metrics"], result["provenance"]
     ferplus = same_labels(result["label_names"], FERPLUS_LABELS)
     which = "the faces on which more than half of the FER+ votes agree" if ferplus else "all faces"
     lines = [
@@ -339,7 +340,7 @@ def model_card(name: str) -> str:
         "## Figures",
         "",
         f"FER-2013 PublicTest, {which} ({m['n']:,}), computed in float32 by",
-        f"`{_command(result['provenance']['command'])}` on {result['provenance']['hardware']}.",
+        f"`{short_command(made['command'])}` on {made['hardware']}.",
         "**PublicTest also chose the best epoch, so its figures are a little high.** PrivateTest",
         "was not used. One seed. 95 % intervals are from 2,000 bootstrap samples of groups",
         "of identical faces; they include neither the choice of the epoch nor other seeds.",
@@ -392,14 +393,10 @@ def model_card(name: str) -> str:
         *run_lines(record),
         "## Limits",
         "",
-        "The faces are grayscale, 48x48 pixels, from web searches of about 2013. People agree with",
-        "FER-2013's labels in about 65 % of cases (Goodfellow et al. 2013). An apparent expression",
-        "is not a felt emotion. It is unknown how figures differ by age, gender, ethnicity or",
-        "disability: FER-2013 has no such labels. Do not use the model for decisions about people;",
+        f"{FER2013_LIMITS};",
         "see [responsible use](../responsible_use.md).",
         "",
-        "The weights are under Apache-2.0. FER-2013's images have no clear licence; users must",
-        "judge what that means for weights trained on them. FER+ labels: MIT.",
+        FER2013_TERMS,
         "",
     ]
     return "\n".join(lines)
@@ -410,27 +407,6 @@ def curves_lines(name: str) -> list[str]:
     if not (RESULTS / f"{name}-curves.png").is_file():
         return []
     return [f"![loss and accuracy of each epoch](../results/{name}-curves.png)", ""]
-
-
-def begun(recipe: dict[str, Any]) -> str:
-    """Says which weights a recipe starts from."""
-    if recipe.get("pretrained"):
-        return f"From the weights of `{recipe['pretrained']}`"
-    if recipe.get("pretrained_stem"):
-        return f"From scratch, except the stem of `{recipe['pretrained_stem']}`,"
-    return "From scratch"
-
-
-def learnt(recipe: dict[str, Any]) -> str:
-    """Says what a recipe's targets are."""
-    taught = [f"`{name.strip()}`" for name in recipe.get("teacher", "").split(",") if name]
-    teachers = f", and distilled from {', '.join(taught)}" if taught else ""
-    if recipe.get("labels") == "ferplus":
-        return f"targets from their FER+ votes (`{recipe['ferplus_target']}`){teachers}"
-    votes = (
-        " and the FER+ votes of the same faces as a second head" if recipe["ferplus_weight"] else ""
-    )
-    return f"their labels{votes}{teachers}"
 
 
 def evidence_lines(record: WeightsRecord, result: dict[str, Any]) -> list[str]:
@@ -499,7 +475,7 @@ def train_command(run: WeightsRecord) -> str:
     name = name_of(run)
     if is_recipe_of(run):
         return f"fer-zoo train {name} --data fer2013.csv --out runs/{recipe_of(name)}"
-    return _command(run.training["command"])
+    return short_command(run.training["command"])
 
 
 def model_table() -> str:
@@ -549,12 +525,6 @@ def measured(name: str) -> str:
         f"{training['hardware']}."
     )
     return f"{title}\n{line}\n{settings}"
-
-
-def _command(command: str) -> str:
-    """Shortens the paths of the program and of FER-2013 to their names."""
-    command = re.sub(r"^\S*/fer-zoo\b", "fer-zoo", command)
-    return re.sub(r"--data \S*?([^/\s]+)(?=\s|$)", r"--data \1", command)
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
