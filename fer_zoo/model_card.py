@@ -244,6 +244,6 @@ def _facts(recipe: JsonObject, training: JsonObject) -> list[str]:
 
 
 def short_command(command: str) -> str:
-    """Shortens the paths of the program and of the data in a command to their names."""
-    command = re.sub(r"^\S*/fer-zoo\b", "fer-zoo", command)
+    """Shortens absolute paths and that of the data in a command to their names."""
+    command = re.sub(r"(?<!\S)/(?:[^\s/]+/)*", "", command)
     return re.sub(r"--data \S*?([^/\s]+)(?=\s|$)", r"--data \1", command)

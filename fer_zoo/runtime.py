@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Unpack, cast, overload
@@ -225,7 +226,8 @@ def export_path(model: str | Path) -> Path:
         return folder / EXPORT_NAME
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     exports = Path(os.environ.get("FER_ZOO_EXPORTS") or Path(cache, "fer_zoo"))
-    return exports / f"{str(model).replace(',', '+').replace(os.sep, '-')}.onnx"
+    name = re.sub(r"[\\/:]", "-", str(model)).replace(",", "+")  # Windows allows none of them
+    return exports / f"{name}.onnx"
 
 
 def is_current(record: ExportRecord, model: str | Path) -> bool:

@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, content):
         """Sends a file, or what is asked of it."""
-        headers = {"ETag": f'"{_etag(content)}"', "X_Repo_Commit": COMMIT}
+        headers = {"ETag": f'"{_etag(content)}"', "X_Repo_Commit": self.server.commit}
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
         if not asked or not self.server.has_ranges:
             return self._answer(200, content, **headers)
@@ -101,17 +101,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.patience.wait()
         owner, name, kind, *rest = (*unquote(self.path.split("?")[0]).strip("/").split("/"), "", "")
         if owner == "api":
-            return self._answer(200, {"id": f"{kind}/{rest[0]}", "sha": COMMIT, "siblings": []})
+            return self._answer(
+                200, {"id": f"{kind}/{rest[0]}", "sha": self.server.commit, "siblings": []}
+            )
         files = self.server.repos.get(f"{owner}/{name}")
         if files is None:
             return self._answer(401, X_Error_Code="RepoNotFound", X_Error_Message="no such repo")
         content = files.get("/".join(rest[1:]).strip("/"))
-        if rest[0] not in ("main", COMMIT):
+        if rest[0] not in ("main", self.server.commit):
             return self._answer(404, X_Error_Code="RevisionNotFound", X_Error_Message="revision")
         if content is None:
-            return self._answer(
-                404, X_Error_Code="EntryNotFound", X_Error_Message="no file", X_Repo_Commit=COMMIT
-            )
+            said = {"X_Error_Code": "EntryNotFound", "X_Error_Message": "no file"}
+            return self._answer(404, X_Repo_Commit=self.server.commit, **said)
         self._send(content)
 
     do_HEAD = do_GET
@@ -147,10 +148,11 @@ class _Handler(BaseHTTPRequestHandler):
             if entry["key"] == "file":
                 value = entry["value"]
                 new[value["path"]] = base64.b64decode(value["content"])
-        url = f"{self.server.url}/{repo}/commit/{COMMIT}"
         if not any(f.method == "POST" and f.where in self.path for f in self.server.faults):
             self.server.repos[repo].update(new)
-        self._answer(200, {"success": True, "commitOid": COMMIT, "commitUrl": url})
+            self.server.commit = hashlib.sha1(self.server.commit.encode()).hexdigest()
+        url = f"{self.server.url}/{repo}/commit/{self.server.commit}"
+        self._answer(200, {"success": True, "commitOid": self.server.commit, "commitUrl": url})
 
 
 def _etag(content):
@@ -179,11 +181,11 @@ def hub(repos):
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    server.repos, server.requests, server.patience = repos, [], None
+    server.repos, server.requests, server.patience, server.commit = repos, [], None, COMMIT
     server.faults, server.lock, server.over = [], threading.Lock(), threading.Event()
     server.resumed, server.created, server.cards, server.has_ranges = [], {}, [], True
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield server
@@ -212,6 +214,7 @@ def connected(repos, monkeypatch, folder):
             "HF_TOKEN_PATH": str(folder / "token"),
             "HF_HUB_DOWNLOAD_TIMEOUT": 0.5,
             "HF_HUB_ETAG_TIMEOUT": 0.5,
+            "DOWNLOAD_CHUNK_SIZE": 4096,
         }.items():
             monkeypatch.setattr(constants, name, value)
         monkeypatch.setattr(file_download, "_ETAG_RETRY_TIMEOUT", 0.5, raising=False)

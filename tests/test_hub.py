@@ -310,7 +310,8 @@ def test_a_card_claims_no_data_that_it_does_not_know():
 
 def test_push_to_hub_uploads_safetensors_only(served, tmp_path):
     server, env, _ = served
-    assert COMMIT in python(PUSH, tmp_path / "run", **env)
+    url = python(PUSH, tmp_path / "run", **env).strip()
+    assert url == f"{server.url}/me/new/commit/{server.commit}"
     files = server.repos["me/new"]
     assert sorted(files) == ["README.md", "config.json", "model.safetensors"]
     assert files["README.md"] == b"# A card"
@@ -332,10 +333,11 @@ def test_a_card_that_nobody_changed_is_renewed_on_the_hub(here):
     assert "25.00" in push(0.25)
     assert "75.00" in (second := push(0.75)) and "25.00" not in second
     here.repos["me/new"]["README.md"] += b"Mine."
+    here.commit = COMMIT
     assert push(0.5) == f"{second}Mine."
 
 
-@pytest.mark.parametrize("where", ["repos/create", "commit"])
+@pytest.mark.parametrize("where", ["/api/", "commit"])
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_a_refused_upload_is_an_error_of_one_line(here, where, status):
     here.faults = [Fault("POST", where, "status", status=status)] * 9
@@ -348,6 +350,6 @@ def test_a_refused_upload_is_an_error_of_one_line(here, where, status):
 
 
 def test_an_upload_without_a_token_says_how_to_log_in(here):
-    here.faults = [Fault("POST", "repos/create", "status", status=401)]
+    here.faults = [Fault("POST", "/api/", "status", status=401)] * 9
     with pytest.raises(HubError, match="hf auth login"):
         push_to_hub(tiny(), "me/new")

@@ -58,17 +58,17 @@ def is_text_without_encoding(call):
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     if any(keyword.arg in ("encoding", None) for keyword in call.keywords):
         return False
-    given = [*call.args, *(k.value for k in call.keywords if k.arg == "mode")]
+    is_method = isinstance(call.func, ast.Attribute)
+    given = [*call.args[0 if is_method else 1 :][:1], *(k.value for k in call.keywords)]
     words = [arg.value for arg in given if isinstance(arg, ast.Constant)]
     modes = [word for word in words if isinstance(word, str) and set(word) <= set("rwax+bt")]
     if name in ("read_text", "write_text"):
-        return len(call.args) <= (name == "write_text") and getattr(call.func, "attr", "") == name
+        return is_method and len(call.args) <= (name == "write_text")
     if name in ("run", "Popen", "check_output"):
         return any(k.arg in ("text", "universal_newlines") for k in call.keywords)
     if name == "TextIOWrapper":
-        return True
-    is_builtin = isinstance(call.func, ast.Name) and name == "open"
-    return name == "open" and (is_builtin or bool(modes)) and not any("b" in m for m in modes)
+        return len(call.args) < 2
+    return name == "open" and bool(modes or not is_method) and not any("b" in m for m in modes)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,7 @@ def is_text_without_encoding(call):
         ("open(x, 'rb')", False), ("path.open('a')", True), ("fs.open(name)", False),
         ("path.open('w', encoding='utf-8')", False), ("run(x, text=True)", True),
         ("io.TextIOWrapper(raw)", True), ("write_text(path, text)", False),
+        ("av.open(path, 'w')", False), ("path.open(mode='w')", True), ("open(x, mode='wb')", False),
     ],
 )  # fmt: skip
 def test_text_without_encoding_is_found(code, expected):

@@ -231,7 +231,7 @@ def find_weights(pretrained_cfg: Cfg, cache_dir: str | Path | None = None) -> We
     if hosted and not (record and record.file.is_file()):
         if (pretrained_cfg.get("hf_hub_filename") or WEIGHTS_NAME) != WEIGHTS_NAME:
             raise WeightsError(f"hf-hub:{hub_id}: only {WEIGHTS_NAME} is loaded")
-        folder = fetch_from_hub(str(hub_id), cache_dir, record and record.sha256)
+        folder = fetch_from_hub(str(hub_id), cache_dir, record.sha256 if record else None)
         return replace(record, file=folder / WEIGHTS_NAME) if record else folder_record(folder)
     if record:
         return record
