@@ -92,7 +92,7 @@ def embedded_record(name: str) -> WeightsRecord | None:
     Returns:
         Their record; None if there are none.
     """
-    return _records().get(name)
+    return _records().get(name) if name else None
 
 
 def forget_records() -> None:
