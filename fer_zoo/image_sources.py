@@ -15,6 +15,7 @@ from fer_zoo.errors import ImageError
 URL_SECONDS, URL_BYTES = 20.0, 64 * 2**20
 #: The largest file that is read.
 MAX_BYTES = 2**30
+_PIECE = 2**16
 
 
 class Readable(Protocol):
@@ -114,15 +115,19 @@ def _from_path(text: str) -> bytes:
         if path.is_dir():
             raise ImageError(f"{name}: a folder; give its files")
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            # piece by piece: Python first reserves all that one call of read may give
+            parts, size = [], 0
+            while part := file.read(_PIECE):
+                size += len(part)
+                parts.append(part)
+                if size > MAX_BYTES:
+                    raise ImageError(f"{name}: a file of more than {MAX_BYTES:,} bytes is not read")
+            return b"".join(parts)
     except (OSError, ValueError, RuntimeError) as error:  # no name of a file, or unreadable
         if isinstance(error, ImageError):
             raise
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{name}: cannot be read: {reason}{_other_meaning(text)}") from error
-    if len(data) > MAX_BYTES:
-        raise ImageError(f"{name}: a file of more than {MAX_BYTES:,} bytes is not read")
-    return data
 
 
 def _other_meaning(text: str) -> str:
@@ -169,7 +174,7 @@ def _from_url(url: str) -> bytes:
         request = Request(url, headers={"User-Agent": "fer_zoo"})
         with urlopen(request, timeout=URL_SECONDS) as answer:
             parts, size = [], 0
-            while part := answer.read1(2**16):
+            while part := answer.read1(_PIECE):
                 size += len(part)
                 parts.append(part)
                 if size > URL_BYTES:
