@@ -13,6 +13,7 @@ import fer_zoo
 from fer_zoo.errors import ConfigError, HubError, OutputError, UnknownModelError, WeightsError
 from fer_zoo.models.weights import embedded_record
 from fer_zoo.publishing import ask_hub, prepare, prepare_all, publish, publishable, repository_ids
+from fer_zoo.publishing.repository import begun, learnt
 
 FILES = ["README.md", "config.json", "model.safetensors"]
 #: The smallest weights of the package.
@@ -59,6 +60,16 @@ def test_a_card_says_what_a_reader_needs(tmp_path):
     ):  # fmt: skip
         assert words in re.sub("[ |]+", " ", card.text), words
     assert "/data/" not in card.text and "/opt/" not in card.text, "paths of our machines"
+
+
+def test_cards_say_what_training_started_from_and_who_taught():
+    assert begun({}) == "From scratch"
+    assert "weights of `vgg`" in begun({"pretrained": "vgg"})
+    assert "stem of `resnet18`" in begun({"pretrained_stem": "resnet18"})
+    taught = learnt({"ferplus_weight": 0.0, "teacher": "dacl, vgg_small"})
+    assert taught == "their labels, and distilled from `dacl`, `vgg_small`"
+    votes = learnt({"labels": "ferplus", "ferplus_target": "soft"})
+    assert votes == "targets from their FER+ votes (`soft`)"
 
 
 def test_the_files_are_the_same_each_time(tmp_path):
