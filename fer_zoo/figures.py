@@ -42,6 +42,7 @@ _STYLE: dict[str, Any] = {
     "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "fer_zoo",
+    "text.parse_math": False,  # a $ in the name of a file or class begins no formula
 }
 #: Without the date the same figure is the same file.
 _METADATA: dict[str, dict[str, Any]] = {
@@ -96,4 +97,5 @@ def figure(path: Path, height: float, width: float = COLUMN, dpi: int = 300) -> 
 def wrap_title(title: str, width: float = COLUMN) -> str:
     """Breaks a title into lines that fit a figure of so many inches."""
     columns = int(_CHARACTERS * width)
+    title = title.encode("utf-8", "replace").decode()  # names of files need not be valid text
     return "\n".join(textwrap.fill(line, columns) for line in title.split("\n"))

@@ -34,6 +34,11 @@ COMMANDS = {
 }
 
 
+#: What a disk or its rights can do at any time, and no fault of ours is.
+_SURROUNDINGS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG),
+)
 #: Names of files need not be valid text, nor does every console know all letters.
 _AS_IT_CAN = "fer_zoo_as_it_can"
 
@@ -128,7 +133,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FerZooError as error:
         print(f"fer-zoo: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.split(".")[0] in ("fer_zoo", *sys.stdlib_module_names):
+            raise
+        print(
+            f"fer-zoo: {command} needs {error.name}, which is not installed here: pip install "
+            "fer_zoo installs all that it needs",
+            file=sys.stderr,
+        )
+        return 2
     except OSError as error:
+        if error.errno in _SURROUNDINGS:
+            print(f"fer-zoo: {error}", file=sys.stderr)
+            return 2
         if error.errno != errno.ENOSPC:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def test_errors_become_exit_codes(monkeypatch, capsys):
     for error, code, message in [
         (OutputError("disk full"), 2, "fer-zoo: disk full"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (PermissionError(13, "Permission denied", "x"), 2, "fer-zoo: [Errno 13] Permission denied"),
     ]:
 
         def fail(args, error=error):
@@ -46,6 +48,12 @@ def test_errors_become_exit_codes(monkeypatch, capsys):
         monkeypatch.setattr("fer_zoo.cli.list.run", fail)
         assert main(["list"]) == code
         assert message in capsys.readouterr().err
+    monkeypatch.setattr("fer_zoo.cli.list.run", lambda args: import_module("torhc.nn"))
+    assert main(["list"]) == 2
+    assert "fer-zoo: list needs torhc, which is not installed here" in capsys.readouterr().err
+    monkeypatch.setattr("fer_zoo.cli.list.run", lambda args: import_module("fer_zoo.nothing"))
+    with pytest.raises(ModuleNotFoundError):
+        main(["list"])
     monkeypatch.setattr("fer_zoo.cli.list.run", lambda args: 1 // 0)
     with pytest.raises(ZeroDivisionError):  # a fault of ours is not hidden
         main(["list"])
