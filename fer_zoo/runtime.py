@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Unpack, cast, overload
@@ -229,7 +230,8 @@ def export_path(model: str | Path) -> Path:
     folder = Path(model)
     if os.path.isfile(folder / "config.json") and known_model(str(model)) is None:
         return folder / EXPORT_NAME
-    return _exports() / f"{str(model).replace(',', '+').replace(os.sep, '-')}.onnx"
+    name = re.sub(r"[\\/:]", "-", str(model)).replace(",", "+")  # Windows allows none of them
+    return _exports() / f"{name}.onnx"
 
 
 def _exports() -> Path:
