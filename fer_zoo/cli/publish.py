@@ -57,8 +57,9 @@ def run(args: argparse.Namespace) -> int:
     print(_table(repositories))
     size = sum(file.size for repository in repositories for file in repository.files)
     valid = publishing.ask_hub(repositories)
+    noun = "repository" if len(repositories) == 1 else "repositories"
     print(
-        f"\n{len(repositories)} {'private ' * args.private}repositories, {size / 2**20:.1f} MiB, "
+        f"\n{len(repositories)} {'private ' * args.private}{noun}, {size / 2**20:.1f} MiB, "
         f"in {folder}; each loads and gives the logits of the package"
     )
     print(
