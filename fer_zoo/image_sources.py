@@ -6,13 +6,18 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit, urlunsplit
 
 from fer_zoo.errors import ImageError
 
+if TYPE_CHECKING:
+    from urllib.request import OpenerDirector
+
 #: Seconds that a URL may take, and the most bytes that it may send.
 URL_SECONDS, URL_BYTES = 20.0, 64 * 2**20
+#: What stays as it is in the path and the query of a URL, beside letters and digits.
+_IN_URLS = "!$%&'()*+,/:;=?@[]~"
 #: The largest file that is read.
 MAX_BYTES = 2**30
 
@@ -162,20 +167,23 @@ def _is_read(source: Readable) -> bool:
 
 def _from_url(url: str) -> bytes:
     from http.client import HTTPException
-    from urllib.request import Request, urlopen
+    from urllib.request import Request
 
-    name, until = _shortened(url), time.monotonic() + URL_SECONDS
+    name, until = _shortened(re.sub(r"(?<=//)[^/?#]*@", "", url)), time.monotonic() + URL_SECONDS
     try:
-        request = Request(url, headers={"User-Agent": "fer_zoo"})
-        with urlopen(request, timeout=URL_SECONDS) as answer:
-            parts, size = [], 0
-            while part := answer.read1(2**16):
+        address, opener = _opener(url)
+        request = Request(address, headers={"User-Agent": "fer_zoo"})
+        with opener.open(request, timeout=URL_SECONDS) as answer:
+            parts, size, whole = [], 0, answer.length  # None where the server does not say
+            while (whole is None or size < whole) and (part := answer.read1(2**16)):
                 size += len(part)
                 parts.append(part)
                 if size > URL_BYTES:
                     raise ImageError(f"{name}: more than {URL_BYTES:,} bytes; download it first")
                 if time.monotonic() > until:
                     raise TimeoutError(f"not complete after {URL_SECONDS:g} s")
+            if whole is not None and size < whole:
+                raise ConnectionError(f"it ended after {size:,} of {whole:,} bytes")
             return b"".join(parts)
     except ImageError:
         raise
@@ -184,6 +192,27 @@ def _from_url(url: str) -> bytes:
             f"{name}: cannot be fetched ({error}); check the address and the network, or download "
             "the file and give its path"
         ) from error
+
+
+def _opener(url: str) -> "tuple[str, OpenerDirector]":
+    """Returns an address as servers take it, and what opens it.
+
+    Letters are encoded that browsers show. A user and a password are sent to this server alone,
+    when it asks for them.
+    """
+    from urllib import request
+
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    path, query = (quote(text, safe=_IN_URLS) for text in (parts.path, parts.query))
+    address = urlunsplit((parts.scheme, host, path, query, ""))
+    if not at:
+        return address, request.build_opener()
+    name, _, password = user.partition(":")
+    known = request.HTTPPasswordMgrWithDefaultRealm()
+    known.add_password(None, address, unquote(name), unquote(password))
+    asked = request.HTTPBasicAuthHandler(known), request.HTTPDigestAuthHandler(known)
+    return address, request.build_opener(*asked)
 
 
 def _shortened(text: str) -> str:

@@ -189,3 +189,40 @@ def test_streams_that_are_empty_read_already_or_text(tmp_path):
     for text in (io.StringIO("a"), path.open(encoding="utf-8")):
         with text, pytest.raises(ImageError, match="'rb'"):
             read_bytes(text)
+
+
+@pytest.mark.parametrize("name", ["\u8138.png", "my face.png", "a%20b.png", "a%2Bb.png?x=\u8138 1"])
+def test_addresses_as_browsers_show_them(name):
+    asked = []
+    with serving(lambda handler: (asked.append(handler.path), send(handler, PNG))) as url:
+        read_image(url.replace("face.png", name))
+    assert asked == ["/" + quote(name, safe="/%?=")]
+
+
+@pytest.mark.parametrize("password", ["secret", "p%40ss", "wrong"])
+def test_a_password_is_sent_when_it_is_asked_for_and_never_shown(password):
+    right = {base64.b64encode(f"me:{word}".encode()).decode() for word in ("secret", "p@ss")}
+
+    def answer(handler):
+        if handler.headers.get("Authorization", "").removeprefix("Basic ") in right:
+            send(handler, PNG)
+        else:
+            send(handler, b"", 401, **{"WWW-Authenticate": 'Basic realm="camera"'})
+
+    with serving(answer) as url:
+        known = url.replace("//", f"//me:{password}@")
+        if password != "wrong":
+            assert np.array_equal(np.asarray(read_image(known)), FACE)
+            return
+        with pytest.raises(ImageError, match="401") as caught:
+            read_image(known)
+    assert "wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize("said", [len(PNG) + 500, len(PNG) - 1])
+def test_a_server_that_lies_about_the_length_is_told(said):
+    with (
+        serving(lambda handler: send(handler, PNG, **{"Content-Length": str(said)})) as url,
+        pytest.raises(ImageError, match=r"ended after|damaged|truncated"),
+    ):
+        read_image(url)

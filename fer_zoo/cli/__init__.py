@@ -1,6 +1,7 @@
 """The command ``fer-zoo``: one module per command, each with ``add_arguments`` and ``run``."""
 
 import argparse
+import codecs
 import contextlib
 import errno
 import importlib
@@ -66,6 +67,24 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def _prepare_output() -> None:
+    """Lets everything be printed: where output is closed, or its encoding lacks letters."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # whoever started the process has closed it
+            setattr(sys, name, open(os.devnull, "w"))
+    codecs.register_error("fer_zoo", _escaped)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="fer_zoo")
+
+
+def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Returns bytes of names that are no text as they are, and other letters as backslash codes."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
 @contextlib.contextmanager
 def _plain_messages() -> Iterator[None]:
     """Shows warnings, and what the package logs, as a line each on stderr."""
@@ -96,9 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     command = next((word for word in argv if not word.startswith("-")), "")
+    _prepare_output()
     args = build_parser(command).parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be valid text
-        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         with _plain_messages():
             code = int(args.run(args))
@@ -112,8 +130,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"fer-zoo: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno is None:  # not of the operating system
             raise
+        if error.errno != errno.ENOSPC:
+            named = f"{error.filename}: " if error.filename else ""
+            print(f"fer-zoo: {named}{error.strerror}", file=sys.stderr)
+            return 2
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"fer-zoo: cannot write the output: {error}; make room", file=sys.stderr)
         return 2

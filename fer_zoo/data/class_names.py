@@ -5,12 +5,18 @@ from dataclasses import replace
 
 from fer_zoo.data.class_refusals import refuse_copies, refuse_one_class, refuse_what_names_no_class
 from fer_zoo.data.given_names import Names, NumberedNames, parse_names
-from fer_zoo.data.label_text import cleaned, few, flag_for, key_of, number_of, plain_name
+from fer_zoo.data.label_text import (
+    cleaned,
+    few,
+    flag_for,
+    key_of,
+    meaning_of,
+    number_of,
+    plain_name,
+)
 from fer_zoo.data.listing import Listing
 from fer_zoo.errors import DataError
-from fer_zoo.labels import (
-    label_indices,
-)
+from fer_zoo.labels import label_indices
 
 
 def name_classes(listing: Listing, names: Names = ()) -> Listing:
@@ -68,7 +74,12 @@ def _renamed(listing: Listing, found: list[str], given: Mapping[str, str]) -> di
             f"{listing.where}: --labels names {', '.join(unused)}, and the classes there are "
             f"{few(found)}"
         )
-    return {label: keys.get(key_of(label), plain_name(label)) for label in found}
+    spelled = {meaning_of(name): name for name in given.values()}
+    return {
+        label: keys.get(key_of(label))
+        or spelled.setdefault(meaning_of(label), plain_name(label))  # one name for what is the same
+        for label in sorted(found)
+    }
 
 
 def _in_order(listing: Listing, found: list[str], names: tuple[str, ...]) -> dict[str, str]:

@@ -77,7 +77,7 @@ def train(
     if time_limit is not None and not time_limit >= 0:
         raise ConfigError(f"time_limit is {time_limit} minutes; it must be 0 or more")
     for name, value, what in (("data", data, "faces.csv"), ("out", out, "runs/model")):
-        if isinstance(value, (str, Path)) and str(value) in ("", "."):
+        if value is None or value == "":
             raise ConfigError(f"{name} is missing; give it: train(..., {name}={what!r})")
     check_logger(log)
     check_format(Path(curves))

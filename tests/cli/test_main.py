@@ -1,3 +1,5 @@
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -115,3 +117,52 @@ def test_a_command_imports_no_other():
         "    assert new <= {f'fer_zoo.cli.{name}', 'fer_zoo.cli._options'}, (name, new)\n"
         "assert 'torch' not in sys.modules\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PermissionError(13, "Permission denied", "faces.csv"), "faces.csv: Permission denied"),
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (OSError(36, "File name too long", "x" * 9), "xxxxxxxxx: File name too long"),
+    ],
+)
+def test_what_the_system_refuses_is_a_line(monkeypatch, capsys, error, line):
+    def fail(args):
+        raise error
+
+    monkeypatch.setattr("fer_zoo.cli.list.run", fail)
+    assert main(["list"]) == 2
+    assert capsys.readouterr().err == f"fer-zoo: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "closed", "code", "said"),
+    [
+        (["list", "resnet18"], "stdout", 0, ""),
+        (["list", "resnet18"], "stderr", 0, "resnet18"),
+        (["info", "dakl"], "stderr", 2, ""),
+        (["predict", "-"], "stdin", 2, "standard input is closed"),
+    ],
+)
+def test_a_stream_that_is_closed_is_no_traceback(argv, closed, code, said):
+    program = "import sys; from fer_zoo.cli import main; sys.exit(main(sys.argv[1:]))"
+    number = {"stdin": "0<&-", "stdout": "1>&-", "stderr": "2>&-"}[closed]
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {number}', "sh", sys.executable, "-c", program, *argv],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == code and "Traceback" not in done.stderr
+    assert said in done.stdout + done.stderr
+    if closed == "stderr":
+        assert "fer-zoo" not in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_letters_that_the_output_lacks_are_escaped(encoding, capsys):
+    out = io.TextIOWrapper(io.BytesIO(), encoding)
+    with contextlib.redirect_stdout(out), pytest.raises(SystemExit):
+        main(["--version"])
+    print("\u8138 \udcff", file=out, flush=True)
+    wanted = "\u8138".encode() if encoding == "utf-8" else b"\\u8138"
+    assert out.buffer.getvalue().splitlines()[-1] == wanted + b" \xff"

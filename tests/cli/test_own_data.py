@@ -189,3 +189,21 @@ def test_help_speaks_of_own_faces(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "your own faces" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_current_folder_is_data(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(own_faces(tmp_path / "own", 4))
+    for out in ("runs/own", "."):
+        assert main(["train", "vgg_small", "--data", ".", "--out", out, *TRAIN]) == 0
+        assert "classes" not in capsys.readouterr().out
+    assert main(["evaluate", "runs/own", "--data", "."]) == 0
+    assert "amused" in capsys.readouterr().out
+
+
+def test_blank_faces_are_counted_before_training(tmp_path, capsys):
+    own = own_faces(tmp_path / "own", 10)
+    for i in range(3):
+        Image.new("L", (1 + 30 * i, 9), 77).save(own / "bored" / f"blank{i}.png")
+    command = ["train", "vgg_small", "--data", str(own), "--out", str(tmp_path / "r"), *TRAIN]
+    assert main(command) == 0
+    assert re.search(r"[123] training faces are blank", capsys.readouterr().err)

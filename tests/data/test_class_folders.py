@@ -159,10 +159,35 @@ def test_labels_of_a_known_set_name_its_codes():
     assert name_classes(texts, "affectnet").labels == ["happy", "anger"]
 
 
-@pytest.mark.parametrize("text", ["a,,b", "1=a,2", "1=,2=b", "anger,angry", "1=anger,2=angry"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a,,b", "1=a,2", "1=,2=b", "anger,angry", "1=anger,2=angry"),
+        *("1=a,1=b,2=c", "1=a,01=b", "class 1=a,1=b", "Sad=a,sad=b"),
+    ],
+)
 def test_labels_that_cannot_be_meant(text):
     with pytest.raises(ConfigError, match="--labels"):
         parse_names(text)
+
+
+@given(
+    name=st.sampled_from(["happiness", "HAPPY", "Joy", "Very bored", "very_bored"]),
+    other=st.sampled_from(["happy", "joyful", "VERY BORED", "Very_Bored"]),
+)
+def test_a_name_that_another_class_has_already_makes_one_class(name, other):
+    """Not two that mean the same."""
+    found = name_classes(listed(["x/1.png", f"{other}/2.png", "sad/3.png"]), f"x={name}")
+    same = ("bored" in name.lower()) == ("bored" in other.lower())
+    assert len(found.label_names) == (2 if same else 3)
+    assert (found.labels[0] == found.labels[1] == name) is same
+
+
+def test_names_of_numbers_may_be_numbers_in_python():
+    found = listed(["0/1.png", "1/1.png"])
+    assert name_classes(found, {0: "bored", 1: "tired"}).labels == ["bored", "tired"]
+    with pytest.raises(ConfigError, match=r"1 is a and b too"):
+        name_classes(found, {"1": "a", "01": "b"})
 
 
 def test_a_name_for_a_class_that_is_not_there_is_told():
