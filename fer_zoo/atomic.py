@@ -22,7 +22,8 @@ def write_text(path: Path, text: str) -> None:
         OutputError: If it cannot be written.
     """
     make_folder(path.parent)
-    write_atomically(path, lambda partial: partial.write_text(text, "utf-8"))
+    # names of files need not be valid text
+    write_atomically(path, lambda part: part.write_text(text, "utf-8", errors="surrogateescape"))
 
 
 def write_atomically(path: Path, write: Writer) -> None:

@@ -143,6 +143,12 @@ def open_csv(
         OutputError: If the file exists without ``resume``, has other columns or predictions made
             with other settings, or cannot be written.
     """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give a file, such as {path / 'faces.csv'}")
+    if path.exists() and not path.is_file():  # a pipe or a device, which has no rows yet
+        writer = CsvWriter(_open(path, "w"), columns)
+        writer.write_header()
+        return writer
     make_folder(path.parent)
     if path.exists() and not resume:
         raise OutputError(f"{path} is there already; use --resume to continue it, or another file")

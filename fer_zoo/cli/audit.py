@@ -1,9 +1,8 @@
 """fer-zoo audit."""
 
 import argparse
-from pathlib import Path
 
-from fer_zoo.cli._options import DATA_HELP, add_compute, add_format
+from fer_zoo.cli._options import DATA_HELP, add_compute, add_format, path_option
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="correlation of the pixels that near duplicates exceed (0.98)",
     )
     parser.add_argument(
-        "--out", metavar="OUT", type=Path, help="write audit.json and contact sheets there"
+        "--out", metavar="OUT", type=path_option, help="write audit.json and contact sheets there"
     )
     add_format(parser)
     group = parser.add_argument_group("label noise, needs fer_zoo[audit]")
