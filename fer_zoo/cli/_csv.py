@@ -44,9 +44,11 @@ class Columns:
 
     @property
     def names(self) -> list[str]:
-        """The names of all columns."""
-        said = [*self.image, *self.face, "label", "probability"]
-        return [*said, *_BOX, *self.label_names, *_LAST]
+        """The names of all columns; a class that is called like another column is marked."""
+        said = [*self.image, *self.face, "label", "probability", *_BOX]
+        taken = {*said, *_LAST}
+        shares = [f"{name} (class)" if name in taken else name for name in self.label_names]
+        return [*said, *shares, *_LAST]
 
     def rows(self, image: Sequence[str], faces: "Sequence[Prediction]") -> list[list[str]]:
         """Returns the rows of an image: one per face, or one without values."""
