@@ -4,8 +4,10 @@ import base64
 import binascii
 import os
 import re
+import threading
 import time
 from pathlib import Path
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit, urlunsplit
 
@@ -136,6 +138,8 @@ def _other_meaning(text: str) -> str:
         return ": the name is empty"
     if len(text.split()) > 100:
         return "; for pixels in a text give numpy.array(text.split(), 'uint8').reshape(48, 48)"
+    if re.match(r"[a-z]+/[a-z.+-]+;base64,", text):
+        return "; write data: before it"
     if len(text) > 200 and re.fullmatch(r"[\w+/=\s-]+", text):
         return "; for base64 give 'data:image/png;base64,' + text, or base64.b64decode(text)"
     return ""
@@ -166,32 +170,50 @@ def _is_read(source: Readable) -> bool:
 
 
 def _from_url(url: str) -> bytes:
-    from http.client import HTTPException
+    name = _shortened(re.sub(r"(?<=//)[^/?#]*@", "", url))
+    found: Queue[bytes | Exception] = Queue()
+
+    def fetch() -> None:
+        try:
+            found.put(_fetched(url, name))
+        except Exception as error:  # the other thread raises it
+            found.put(error)
+
+    # in a thread, as a server may send its headers letter by letter, each in time
+    threading.Thread(target=fetch, name="fer_zoo-fetch", daemon=True).start()
+    try:
+        answer = found.get(timeout=URL_SECONDS)
+    except Empty:
+        answer = TimeoutError(f"not complete after {URL_SECONDS:g} s")
+    if isinstance(answer, bytes):
+        return answer
+    if isinstance(answer, ImageError):
+        raise answer
+    reason = " ".join(str(answer).split())
+    raise ImageError(
+        f"{name}: cannot be fetched ({reason}); check the address and the network, or download the "
+        "file and give its path"
+    ) from answer
+
+
+def _fetched(url: str, name: str) -> bytes:
     from urllib.request import Request
 
-    name, until = _shortened(re.sub(r"(?<=//)[^/?#]*@", "", url)), time.monotonic() + URL_SECONDS
-    try:
-        address, opener = _opener(url)
-        request = Request(address, headers={"User-Agent": "fer_zoo"})
-        with opener.open(request, timeout=URL_SECONDS) as answer:
-            parts, size, whole = [], 0, answer.length  # None where the server does not say
-            while (whole is None or size < whole) and (part := answer.read1(2**16)):
-                size += len(part)
-                parts.append(part)
-                if size > URL_BYTES:
-                    raise ImageError(f"{name}: more than {URL_BYTES:,} bytes; download it first")
-                if time.monotonic() > until:
-                    raise TimeoutError(f"not complete after {URL_SECONDS:g} s")
-            if whole is not None and size < whole:
-                raise ConnectionError(f"it ended after {size:,} of {whole:,} bytes")
-            return b"".join(parts)
-    except ImageError:
-        raise
-    except (OSError, HTTPException, ValueError) as error:
-        raise ImageError(
-            f"{name}: cannot be fetched ({error}); check the address and the network, or download "
-            "the file and give its path"
-        ) from error
+    until = time.monotonic() + URL_SECONDS
+    address, opener = _opener(url)
+    request = Request(address, headers={"User-Agent": "fer_zoo"})
+    with opener.open(request, timeout=URL_SECONDS) as answer:
+        parts, size, whole = [], 0, answer.length  # None where the server does not say
+        while (whole is None or size < whole) and (part := answer.read1(2**16)):
+            size += len(part)
+            parts.append(part)
+            if size > URL_BYTES:
+                raise ImageError(f"{name}: more than {URL_BYTES:,} bytes; download it first")
+            if time.monotonic() > until:  # nobody waits any more
+                break
+        if whole is not None and size < whole:
+            raise ConnectionError(f"it ended after {size:,} of {whole:,} bytes")
+        return b"".join(parts)
 
 
 def _opener(url: str) -> "tuple[str, OpenerDirector]":

@@ -219,10 +219,28 @@ def test_a_password_is_sent_when_it_is_asked_for_and_never_shown(password):
     assert "wrong" not in str(caught.value)
 
 
-@pytest.mark.parametrize("said", [len(PNG) + 500, len(PNG) - 1])
-def test_a_server_that_lies_about_the_length_is_told(said):
+@pytest.mark.parametrize("sent", [PNG, PNG[:90], b""])
+def test_a_file_that_is_cut_off_on_its_way_is_told(sent):
+    said = {"Content-Length": "12345"}
     with (
-        serving(lambda handler: send(handler, PNG, **{"Content-Length": str(said)})) as url,
-        pytest.raises(ImageError, match=r"ended after|damaged|truncated"),
+        serving(lambda handler: send(handler, sent, **said)) as url,
+        pytest.raises(ImageError, match=rf"ended after {len(sent)} of 12,345 bytes"),
     ):
         read_image(url)
+
+
+def test_a_server_that_drips_its_answer_is_given_up(monkeypatch):
+    monkeypatch.setattr(image_sources, "URL_SECONDS", 0.2)
+    done = threading.Event()
+
+    def drip(handler):
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
+        while not done.wait(0.05):
+            try:
+                handler.wfile.write(b"a")
+            except OSError:
+                return
+
+    with serving(drip) as url, pytest.raises(ImageError, match="not complete after 0.2 s"):
+        read_image(url)
+    done.set()

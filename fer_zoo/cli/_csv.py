@@ -173,7 +173,7 @@ def _copy(
     """Copies the images whose rows are complete."""
     names = columns.names
     if not _lines([names]).startswith(old.readline()):  # it may be cut off
-        raise ValueError("its columns are not those of these labels")
+        raise ValueError("its first line is not that of these labels, or was changed by an editor")
     lines = (line for line in old if line.endswith("\n"))
     rows = (row for row in csv.reader(lines) if len(row) == len(names))
     last: list[list[str]] = []

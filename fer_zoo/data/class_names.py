@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fer_zoo.data.class_refusals import refuse_copies, refuse_one_class, refuse_what_names_no_class
+from fer_zoo.data.class_refusals import (
+    refuse_copies,
+    refuse_named_files,
+    refuse_one_class,
+    refuse_what_names_no_class,
+)
 from fer_zoo.data.given_names import Names, NumberedNames, parse_names
 from fer_zoo.data.label_text import (
     cleaned,
@@ -43,6 +48,7 @@ def name_classes(listing: Listing, names: Names = ()) -> Listing:
     else:
         refuse_what_names_no_class(listing, found)
         refuse_copies(listing, found)
+        refuse_named_files(listing, found)
         new = {label: plain_name(label) for label in found}
         order = tuple(sorted(set(new.values()), key=str.lower))
         new, order = _one_spelling(new, order)

@@ -79,6 +79,8 @@ def train(
     for name, value, what in (("data", data, "faces.csv"), ("out", out, "runs/model")):
         if value is None or value == "":
             raise ConfigError(f"{name} is missing; give it: train(..., {name}={what!r})")
+    if isinstance(data, (FaceDataset, list)):
+        raise ConfigError("give the training and the validation faces as a pair: data=(train, val)")
     check_logger(log)
     check_format(Path(curves))
     settings = {name: value for name, value in settings.items() if value is not None}
