@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit, urlunsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
 
 from fer_zoo.errors import ImageError
 
 if TYPE_CHECKING:
-    from urllib.request import OpenerDirector
+    from urllib.request import Request
 
 #: Seconds that a URL may take, and the most bytes that it may send.
 URL_SECONDS, URL_BYTES = 20.0, 64 * 2**20
@@ -197,44 +197,44 @@ def _from_url(url: str) -> bytes:
 
 
 def _fetched(url: str, name: str) -> bytes:
-    from urllib.request import Request
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
 
     until = time.monotonic() + URL_SECONDS
-    address, opener = _opener(url)
-    request = Request(address, headers={"User-Agent": "fer_zoo"})
-    with opener.open(request, timeout=URL_SECONDS) as answer:
-        parts, size, whole = [], 0, answer.length  # None where the server does not say
-        while (whole is None or size < whole) and (part := answer.read1(2**16)):
-            size += len(part)
-            parts.append(part)
-            if size > URL_BYTES:
-                raise ImageError(f"{name}: more than {URL_BYTES:,} bytes; download it first")
-            if time.monotonic() > until:  # nobody waits any more
-                break
-        if whole is not None and size < whole:
-            raise ConnectionError(f"it ended after {size:,} of {whole:,} bytes")
-        return b"".join(parts)
+    try:
+        with urlopen(_request(url), timeout=URL_SECONDS) as answer:
+            parts, size, whole = [], 0, answer.length  # None where the server does not say
+            while (whole is None or size < whole) and (part := answer.read1(2**16)):
+                size += len(part)
+                parts.append(part)
+                if size > URL_BYTES:
+                    raise ImageError(f"{name}: more than {URL_BYTES:,} bytes; download it first")
+                if time.monotonic() > until:
+                    raise TimeoutError(f"not complete after {URL_SECONDS:g} s")
+    except HTTPError as error:
+        error.close()
+        raise
+    if whole is not None and size < whole:
+        raise ConnectionError(f"it ended after {size:,} of {whole:,} bytes")
+    return b"".join(parts)
 
 
-def _opener(url: str) -> "tuple[str, OpenerDirector]":
-    """Returns an address as servers take it, and what opens it.
+def _request(url: str) -> "Request":
+    """Returns what to ask a server: letters that browsers show are encoded.
 
-    Letters are encoded that browsers show. A user and a password are sent to this server alone,
-    when it asks for them.
+    A user and a password go to this server alone, not to one that it redirects to.
     """
-    from urllib import request
+    from urllib.request import Request
 
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     path, query = (quote(text, safe=_IN_URLS) for text in (parts.path, parts.query))
     address = urlunsplit((parts.scheme, host, path, query, ""))
-    if not at:
-        return address, request.build_opener()
-    name, _, password = user.partition(":")
-    known = request.HTTPPasswordMgrWithDefaultRealm()
-    known.add_password(None, address, unquote(name), unquote(password))
-    asked = request.HTTPBasicAuthHandler(known), request.HTTPDigestAuthHandler(known)
-    return address, request.build_opener(*asked)
+    request = Request(address, headers={"User-Agent": "fer_zoo"})
+    if at:
+        known = base64.b64encode(unquote_to_bytes(user)).decode()
+        request.add_unredirected_header("Authorization", f"Basic {known}")
+    return request
 
 
 def _shortened(text: str) -> str:

@@ -204,7 +204,9 @@ def _decode(data: bytes, where: str, side: int, resize: bool, box: Box | None) -
         picture = read_picture(data)
     except ImageError as error:
         reason = str(error).removeprefix("the bytes: ").replace("the bytes", "the image", 1)
-        if error.__cause__ is not None:  # what a decoder raised; another try may read it
+        if (
+            error.__cause__ is not None or not data
+        ):  # what a decoder raised; another try may read it
             raise OSError(reason) from error
         raise DataError(f"{where}: {reason}") from error
     if not resize and picture.size != (side, side):

@@ -80,13 +80,16 @@ class Layout:
         """Whether the faces are FER-2013's, as far as the files tell before they are read.
 
         A csv or an npz names its parts. Class folders may hold anyone's faces: those of FER-2013
-        have its parts in the files' names (``PublicTest_7.png``; anyone may have a ``Training_7``),
-        or as many files as a part.
+        have its parts in the files' names (``PublicTest_7.png``, but anyone may have a
+        ``Training_7.png`` outside of folders of splits), or as many files as a part.
         """
         if self.kind != "folder":
             return True
-        found = (_SPLIT_IN_NAME.match(image.name.rpartition("/")[2]) for image in self.images)
-        named = any(match and match[1].lower() != "training" for match in found)
+        named = any(
+            (match := _SPLIT_IN_NAME.match(image.name.rpartition("/")[2]))
+            and (match[1].lower() != "training" or _split_folder(image))
+            for image in self.images
+        )
         counts = Counter(map(_split_folder, self.images))
         return named or not _PART_SIZES.isdisjoint(counts.values())
 
