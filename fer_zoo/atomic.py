@@ -21,9 +21,11 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: If it cannot be written.
     """
-    make_folder(path.parent)
     # names of files need not be valid text
-    write_atomically(path, lambda part: part.write_text(text, "utf-8", errors="surrogateescape"))
+    write_atomically(
+        check_target(path),
+        lambda part: part.write_text(text, "utf-8", errors="surrogateescape", newline="\n"),
+    )
 
 
 def write_atomically(path: Path, write: Writer) -> None:
@@ -51,7 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: If the folder cannot be written.
     """
-    make_folder(path.parent)
+    path = check_target(path)
     partial = _partial(path)
     try:
         yield partial
@@ -68,13 +70,15 @@ def write_together(writers: Mapping[Path, Writer]) -> None:
         writers: The files to replace, each with what writes it.
 
     Raises:
-        OutputError: If the disk is full or a folder cannot be written.
+        OutputError: If the disk is full, a folder cannot be written, or one is no file.
     """
-    partials = {path: _partial(path) for path in writers}
+    targets = {path: _target(path) for path in writers}
+    partials = {target: _partial(target) for target in targets.values()}
     try:
-        for path, partial in partials.items():
+        for path, target in targets.items():
+            partial = partials[target]
             writers[path](partial)
-            with partial.open("rb") as file:
+            with partial.open("r+b") as file:  # Windows flushes no file that is open for reading
                 os.fsync(file.fileno())
         for path, partial in partials.items():
             partial.replace(path)
@@ -87,6 +91,36 @@ def write_together(writers: Mapping[Path, Writer]) -> None:
         for partial in partials.values():
             with contextlib.suppress(OSError):
                 partial.unlink()
+
+
+def check_target(path: Path) -> Path:
+    """Finds out whether a file can be written, before minutes are spent on what goes into it.
+
+    Args:
+        path: The file; its folder is made if it is missing.
+
+    Returns:
+        Where it lies, through links.
+
+    Raises:
+        OutputError: If its folder cannot be written, or it is a folder, a device or a pipe.
+    """
+    target = _target(path)
+    make_folder(target.parent)
+    return target
+
+
+def _target(path: Path) -> Path:
+    """Returns where a file lies; a device would be replaced by a file."""
+    try:
+        other = path.exists() and not path.is_file()
+        target = path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError) as error:  # too long a name, or links in a circle
+        raise OutputError(f"cannot write {path}: {error}; choose another file") from error
+    if other:
+        kind = "a folder" if path.is_dir() else "no regular file"
+        raise OutputError(f"{path} is {kind}; give the name of a file")
+    return target
 
 
 def _partial(path: Path) -> Path:

@@ -45,7 +45,7 @@ _STYLE: dict[str, Any] = {
     "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "fer_zoo",
-    "text.parse_math": False,  # names of files and classes may have dollars
+    "text.parse_math": False,  # a $ in the name of a file or class begins no formula
 }
 #: Without the date the same figure is the same file.
 _METADATA: dict[str, dict[str, Any]] = {

@@ -22,6 +22,7 @@ URL_SECONDS, URL_BYTES = 20.0, 64 * 2**20
 _IN_URLS = "!$%&'()*+,/:;=?@[]~"
 #: The largest file that is read.
 MAX_BYTES = 2**30
+_PIECE = 2**16
 
 
 class Readable(Protocol):
@@ -121,15 +122,19 @@ def _from_path(text: str) -> bytes:
         if path.is_dir():
             raise ImageError(f"{name}: a folder; give its files")
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            # piece by piece: Python first reserves all that one call of read may give
+            parts, size = [], 0
+            while part := file.read(_PIECE):
+                size += len(part)
+                parts.append(part)
+                if size > MAX_BYTES:
+                    raise ImageError(f"{name}: a file of more than {MAX_BYTES:,} bytes is not read")
+            return b"".join(parts)
     except (OSError, ValueError, RuntimeError) as error:  # no name of a file, or unreadable
         if isinstance(error, ImageError):
             raise
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{name}: cannot be read: {reason}{_other_meaning(text)}") from error
-    if len(data) > MAX_BYTES:
-        raise ImageError(f"{name}: a file of more than {MAX_BYTES:,} bytes is not read")
-    return data
 
 
 def _other_meaning(text: str) -> str:
@@ -204,7 +209,7 @@ def _fetched(url: str, name: str) -> bytes:
     try:
         with urlopen(_request(url), timeout=URL_SECONDS) as answer:
             parts, size, whole = [], 0, answer.length  # None where the server does not say
-            while (whole is None or size < whole) and (part := answer.read1(2**16)):
+            while (whole is None or size < whole) and (part := answer.read1(_PIECE)):
                 size += len(part)
                 parts.append(part)
                 if size > URL_BYTES:

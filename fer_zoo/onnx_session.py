@@ -28,7 +28,7 @@ def open_session(content: bytes, file: str | Path, threads: int | None = None) -
     Raises:
         MissingDependencyError: If onnxruntime is not installed.
         WeightsError: If the content is damaged.
-        ConfigError: If ``threads`` is below 1.
+        ConfigError: If ``threads`` is no whole number from 1.
     """
     try:
         onnxruntime = import_onnxruntime()
@@ -36,8 +36,8 @@ def open_session(content: bytes, file: str | Path, threads: int | None = None) -
         raise MissingDependencyError(
             f"{file} needs the extra onnx ({error}): pip install 'fer_zoo[onnx]'"
         ) from error
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}; it must be 1 or more")
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise ConfigError(f"threads is {threads!r}; it must be a whole number from 1")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 4  # errors are raised; warnings concern who wrote the file

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Unpack, cast, overload
@@ -35,7 +36,7 @@ class ExportRecord:
     """What an exported file says of itself: its metadata.
 
     Args:
-        model: The name, folder or class that was exported.
+        model: The name that was exported; of a folder its own, of a module its class.
         label_names: Names of the classes, in the order of the output.
         temperature: What logits are divided by before the softmax.
         preprocessing: From faces to the model's input, as JSON.
@@ -167,9 +168,12 @@ class Predictor(BasePredictor[Found]):
         if not isinstance(model, (str, os.PathLike)):
             raise ConfigError(f"the model is {model!r}; give an .onnx file, or a name or folder")
         self.file = Path(model) if is_export(model) else export_path(model)
-        if not self.file.is_file():
+        if not os.path.isfile(self.file):
             raise WeightsError(f"{self.file}: no such file; write it with fer-zoo export")
-        self._threads, self._content = threads, self.file.read_bytes()
+        try:
+            self._threads, self._content = threads, self.file.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"{self.file} cannot be read ({error}); export it again") from error
         self._session = open_session(self._content, self.file, threads)
         self._input = self._session.get_inputs()[0].name
         metadata = self._session.get_modelmeta().custom_metadata_map
@@ -219,13 +223,24 @@ def export_path(model: str | Path) -> Path:
 
     Args:
         model: A name, several with commas between, or a folder that training wrote.
+
+    Raises:
+        ConfigError: If there is no home folder, and no other is named.
     """
     folder = Path(model)
-    if (folder / "config.json").is_file() and known_model(str(model)) is None:
+    if os.path.isfile(folder / "config.json") and known_model(str(model)) is None:
         return folder / EXPORT_NAME
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    exports = Path(os.environ.get("FER_ZOO_EXPORTS") or Path(cache, "fer_zoo"))
-    return exports / f"{str(model).replace(',', '+').replace(os.sep, '-')}.onnx"
+    name = re.sub(r"[\\/:]", "-", str(model)).replace(",", "+")  # Windows allows none of them
+    return _exports() / f"{name}.onnx"
+
+
+def _exports() -> Path:
+    if named := os.environ.get("FER_ZOO_EXPORTS"):
+        return Path(named)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fer_zoo")
+    except RuntimeError as error:  # a user of a container, whom no file knows
+        raise ConfigError(f"{error} Set FER_ZOO_EXPORTS to a folder for exports") from error
 
 
 def is_current(record: ExportRecord, model: str | Path) -> bool:
@@ -239,7 +254,12 @@ def is_current(record: ExportRecord, model: str | Path) -> bool:
 
     members = [part.strip() for part in str(model).split(",")]
     found = record.weights_sha256.split(",")
-    return record.fer_zoo == __version__ and found == [sha256_of(name) for name in members]
+    same = record.fer_zoo == __version__ and found == [sha256_of(name) for name in members]
+    if not same or len(members) > 1 or known_model(str(model)) is not None:
+        return same
+    names = list(record.label_names)
+    said = {"temperature": 1.0, "label_names": names} | _config(str(model))
+    return (said["temperature"], said["label_names"]) == (record.temperature, names)
 
 
 def sha256_of(name: str) -> str | None:
@@ -250,11 +270,16 @@ def sha256_of(name: str) -> str | None:
     """
     if known := known_model(name):
         return cast("str | None", known["weights"].get("sha256"))
+    return cast("str | None", _config(name).get("weights_sha256"))
+
+
+def _config(folder: str) -> dict[str, Any]:
+    """Returns what a model folder says of itself; nothing where it cannot be read."""
     try:
-        said = json.loads(Path(name, "config.json").read_bytes())
+        said = json.loads(Path(folder, "config.json").read_bytes())
     except (OSError, ValueError, RecursionError):
-        return None
-    return said.get("weights_sha256") if isinstance(said, dict) else None
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 __all__ = ["ExportRecord", "Predictor", "export_path"]

@@ -23,7 +23,7 @@ LEVELS = (
     ("models", "data"),
     ("model_card",),
     ("hub", "inference"),
-    ("runtime",),
+    ("package_weights", "publishing", "runtime"),
     ("evaluation", "explanation", "exporting", "model_info", "service", "video"),
     ("audit", "training"),
     ("benchmark", "demo"),

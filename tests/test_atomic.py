@@ -1,14 +1,19 @@
 """Files are whole or as they were, whatever stops the writing."""
 
+import os
 import shutil
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from fer_zoo.atomic import (
     check_space,
+    check_target,
     clear_partials,
     make_folder,
+    replacing,
     write_atomically,
     write_together,
 )
@@ -90,3 +95,35 @@ def test_too_little_room_is_told(tmp_path, monkeypatch):
     check_space(tmp_path, 5 * 2**20)
     with pytest.raises(OutputError, match="5 MiB free, about 7 MiB are needed"):
         check_space(tmp_path, 7 * 2**20)
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    others = [tmp_path / "folder"]
+    if sys.platform != "win32":
+        os.mkfifo(tmp_path / "pipe")
+        others += [tmp_path / "pipe", Path(os.devnull)]
+    for path in others:
+        before = path.stat().st_mode
+        with pytest.raises(OutputError, match="give the name of a file"):
+            check_target(path)
+        with pytest.raises(OutputError, match="give the name of a file"):
+            write_atomically(path, lambda partial: partial.write_text("new"))
+        with pytest.raises(OutputError, match="give the name of a file"), replacing(path):
+            pass
+        assert path.stat().st_mode == before
+    with pytest.raises(OutputError):
+        check_target(tmp_path / ("x" * 5000))
+
+
+def test_links_stay_links(tmp_path):
+    (tmp_path / "far").mkdir()
+    link, file = tmp_path / "link", tmp_path / "far" / "file"
+    link.symlink_to(file)
+    for text in ("first", "second"):  # to a file that is not there yet, and to one that is
+        write_atomically(link, lambda partial, text=text: partial.write_text(text))
+        assert link.is_symlink() and file.read_text() == text
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(OutputError):
+        write_atomically(tmp_path / "a", lambda partial: partial.write_text("x"))

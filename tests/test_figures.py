@@ -108,3 +108,22 @@ def test_commands_take_the_format(run_folder, synthetic_root, tmp_path, form):
         assert main([*argv, "--out", str(tmp_path / name), "--format", form]) == 0
         found = sorted(path.stem for path in (tmp_path / name).glob(f"*.{form}"))
         assert found == pictures and not list((tmp_path / name).glob("*.png"))
+
+
+NAMES = {
+    "money": "$5_and_$6",
+    "latex": r"$\frac$ ^_{}%#&~",
+    "no glyphs": "\u65e5\u672c",
+    "no text": "\udcff.mp4",
+    "dollar": "$",
+}
+
+
+@pytest.mark.filterwarnings("ignore:Glyph:UserWarning")
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("kind", NAMES)
+def test_names_are_no_formulas(tmp_path, form, kind):
+    name, path = NAMES[kind], tmp_path / f"a.{form}"
+    save_confusion(path, np.eye(2, dtype=int), [name.replace("\udcff", ""), "b"], name)
+    assert path.stat().st_size > 1000
+    assert form != "svg" or kind != "money" or name.encode() in path.read_bytes()

@@ -9,6 +9,7 @@ import json
 import math
 import random
 import runpy
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -82,6 +83,21 @@ def confusion(result: Mapping[str, Any]) -> Picture:
     data = {"counts": figures["confusion"], "names": result["label_names"], "title": title}
     draw = partial(save_confusion, confusion=data["counts"], label_names=data["names"], title=title)
     return Picture(data, draw)
+
+
+def curves(path: Path, weights: str) -> Picture:
+    """Returns the curves that a run left, to note which weights they are of.
+
+    Args:
+        path: The picture, which publishing has put there without a note.
+        weights: sha256 of the weights that the run made.
+    """
+    picture = Picture({"curves of": weights}, lambda path: None)
+    with Image.open(path) as image:
+        noted = image.info.get(_KEY)
+    if noted not in (None, picture.digest()):
+        sys.exit(f"{path} shows the run of other weights: delete it")
+    return picture
 
 
 def corruptions(result: Mapping[str, Any]) -> Picture:

@@ -30,7 +30,28 @@ COMMANDS = {
     "bench": "measure training and inference speed on this machine",
     "audit": "look for duplicates, blank faces and wrong labels in a data set",
     "serve": "answer over HTTP: pictures in, faces and expressions out",
+    "publish": "upload the weights of the package to the Hugging Face hub",
 }
+
+
+#: What a disk or its rights can do at any time, and no fault of ours is.
+_SURROUNDINGS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG),
+)
+#: Names of files need not be valid text, nor does every console know all letters.
+_AS_IT_CAN = "fer_zoo_as_it_can"
+
+
+def _write_as_it_can(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Writes the bytes that a file name was made of, and what has no byte as an escape."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeEncodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+codecs.register_error(_AS_IT_CAN, _write_as_it_can)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -67,22 +88,11 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
-def _prepare_output() -> None:
-    """Lets everything be printed: where output is closed, or its encoding lacks letters."""
+def _open_closed_streams() -> None:
+    """Lets everything be printed where whoever started the process has closed the output."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # whoever started the process has closed it
+        if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))
-    codecs.register_error("fer_zoo", _escaped)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="fer_zoo")
-
-
-def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Returns bytes of names that are no text as they are, and other letters as backslash codes."""
-    try:
-        return codecs.lookup_error("surrogateescape")(error)
-    except UnicodeError:
-        return codecs.lookup_error("backslashreplace")(error)
 
 
 @contextlib.contextmanager
@@ -115,8 +125,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     command = next((word for word in argv if not word.startswith("-")), "")
-    _prepare_output()
+    _open_closed_streams()
     args = build_parser(command).parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=_AS_IT_CAN)
     try:
         with _plain_messages():
             code = int(args.run(args))
@@ -129,13 +141,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FerZooError as error:
         print(f"fer-zoo: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        if error.errno is None:  # not of the operating system
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.split(".")[0] in ("fer_zoo", *sys.stdlib_module_names):
             raise
-        if error.errno != errno.ENOSPC:
-            named = f"{error.filename}: " if error.filename else ""
-            print(f"fer-zoo: {named}{error.strerror}", file=sys.stderr)
+        print(
+            f"fer-zoo: {command} needs {error.name}, which is not installed here: pip install "
+            "fer_zoo installs all that it needs",
+            file=sys.stderr,
+        )
+        return 2
+    except OSError as error:
+        if error.errno in _SURROUNDINGS:
+            print(f"fer-zoo: {error}", file=sys.stderr)
             return 2
+        if error.errno != errno.ENOSPC:
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"fer-zoo: cannot write the output: {error}; make room", file=sys.stderr)
         return 2

@@ -155,9 +155,8 @@ def open_csv(
     if path.exists() and not resume:
         raise OutputError(f"{path} is there already; use --resume to continue it, or another file")
     try:
-        with _open(path, "a+") as old:
-            old.seek(0)
-            write_atomically(path, lambda new: _copy(old, new, columns, done))
+        _open(path, "a").close()  # made, or known to be writable
+        write_atomically(path, lambda new: _copy(path, new, columns, done))
         return CsvWriter(_open(path, "a"), columns)
     except (ValueError, csv.Error) as error:
         raise OutputError(f"cannot continue {path}: {error}; or choose another file") from error
@@ -168,30 +167,36 @@ def open_csv(
 
 
 def _copy(
-    old: TextIO, path: Path, columns: Columns, done: Callable[[list[list[str]]], object]
+    path: Path, partial: Path, columns: Columns, done: Callable[[list[list[str]]], object]
 ) -> None:
     """Copies the images whose rows are complete."""
+    with _open(path, "r") as old, _open(partial, "w") as new:
+        _copy_rows(old, new, columns, done)
+
+
+def _copy_rows(
+    old: TextIO, new: TextIO, columns: Columns, done: Callable[[list[list[str]]], object]
+) -> None:
     names = columns.names
     if not _lines([names]).startswith(old.readline()):  # it may be cut off
         raise ValueError("its first line is not that of these labels, or was changed by an editor")
     lines = (line for line in old if line.endswith("\n"))
     rows = (row for row in csv.reader(lines) if len(row) == len(names))
     last: list[list[str]] = []
-    with _open(path, "w") as new:
-        new.write(_lines([names]))
-        for _, found in groupby(rows, key=itemgetter(0)):
-            if last:
-                new.write(_lines(last))
-                done(last)
-            last = list(found)
-            if others := {row[-1] for row in last} - {columns.settings}:
-                raise ValueError(
-                    f"it was made with {others.pop()!r}, not with {columns.settings!r}: give the "
-                    "same model and options"
-                )
-        if last and not last[0][names.index("x0")]:
+    new.write(_lines([names]))
+    for _, found in groupby(rows, key=itemgetter(0)):
+        if last:
             new.write(_lines(last))
             done(last)
+        last = list(found)
+        if others := {row[-1] for row in last} - {columns.settings}:
+            raise ValueError(
+                f"it was made with {others.pop()!r}, not with {columns.settings!r}: give the "
+                "same model and options"
+            )
+    if last and not last[0][names.index("x0")]:
+        new.write(_lines(last))
+        done(last)
 
 
 def _lines(rows: list[list[str]]) -> str:

@@ -3,11 +3,11 @@
 import hashlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_zoo.errors import ConfigError, ImageError
+from fer_zoo.errors import ConfigError, ImageError, OutputError
 
 #: The argument that stands for standard input.
 STDIN = "-"
@@ -111,6 +111,32 @@ def _below(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
             yield from _below(entry.path, (*above, real))
         elif entry.is_file() or not os.path.exists(entry.path):
             yield entry.path
+
+
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[str]) -> None:
+    """Refuses an output that would replace what is read, or another output.
+
+    Args:
+        outputs: The files to write by their flags; None for those that are not asked for.
+        inputs: Files, and whatever else is read.
+
+    Raises:
+        OutputError: If one would.
+    """
+    taken = {_real(name): name for name in inputs if "://" not in name and name != STDIN}
+    for flag, path in outputs.items():
+        if path is None:
+            continue
+        if (real := _real(path)) in taken:
+            raise OutputError(f"{flag} {path} would replace {taken[real]}: give another file")
+        taken[real] = f"that of {flag}"
+
+
+def _real(path: str | Path) -> str:
+    try:
+        return os.path.realpath(os.path.expanduser(path))
+    except (OSError, ValueError):  # no name that a file could have
+        return str(path)
 
 
 def check_shard(text: str) -> tuple[int, int]:

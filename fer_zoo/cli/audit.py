@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         make_folder(args.out)  # before minutes are spent
     splits = open_data(data, names=args.labels, votes="none", on_error="skip")
-    for faces in splits.values():
-        _logger.info("%s", faces.summary or faces)
+    for part in splits.values():
+        _logger.info("%s", part.summary or part)
     noise = None
     if args.label_noise:
         faces = splits.get(args.split, splits.get(""))  # folders without splits are one

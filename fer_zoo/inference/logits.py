@@ -85,12 +85,7 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
                 "wrote, several of these as 'dacl,vgg', or a model of fer_zoo"
             )
         place, name = choose_device(device), str(model)
-        members = [part.strip() for part in name.split(",")]
-        if not all(members):
-            raise ConfigError(
-                f"{name!r} names no model{' after a comma' * any(members)}: give a name of "
-                "`fer-zoo list`, or a folder that training wrote"
-            )
+        members = _members(name)
         ensemble = len(members) > 1 and not Path(name).is_dir()
         module = Ensemble(members) if ensemble else create_model(name, pretrained=True)
         module.eval().to(place)
@@ -108,6 +103,23 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
 def dtype_of(module: nn.Module) -> torch.dtype:
     """Returns the type of a model's weights, such as float32."""
     return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+
+
+def _members(name: str) -> list[str]:
+    """Returns the models that a text names; commas are between those of an ensemble."""
+    members = [part.strip() for part in name.split(",")]
+    if not all(members):
+        raise ConfigError(
+            f"{name!r} names no model{' after a comma' * any(members)}: give a name of "
+            "`fer-zoo list`, or a folder that training wrote"
+        )
+    for member in members:
+        if member.endswith((".onnx", ".pt2")) and Path(member).is_file():
+            raise ConfigError(
+                f"{member} is the file of an export: give the name or folder of its model here "
+                "(fer-zoo predict, video and serve take one .onnx file as their --model)"
+            )
+    return members
 
 
 def unchanged(faces: Tensor, *, first: int = 0) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from fer_zoo.atomic import write_atomically
+from fer_zoo.atomic import write_atomically, write_text
 from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.errors import ConfigError, OutputError, TrainingError
 from fer_zoo.training.config import TrainConfig
@@ -186,9 +186,9 @@ def truncate_log(folder: Path, epoch: int) -> list[dict[str, float]]:
         The records kept.
     """
     path = folder / LOG_NAME
-    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     kept = [line for line in lines if line.endswith("}") and json.loads(line)["epoch"] < epoch]
-    write_atomically(path, lambda p: p.write_text("".join(f"{line}\n" for line in kept)))
+    write_text(path, "".join(f"{line}\n" for line in kept))
     return [json.loads(line) for line in kept]
 
 
@@ -199,7 +199,7 @@ def append_log(folder: Path, record: Mapping[str, float]) -> None:
         OutputError: If the disk is full or the folder cannot be written.
     """
     try:
-        with (folder / LOG_NAME).open("a") as file:
+        with (folder / LOG_NAME).open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(record) + "\n")
     except OSError as error:
         raise OutputError(

@@ -40,7 +40,7 @@ class CameraReader(FrameReader):
                 f"a camera needs OpenCV ({error}): pip install 'fer_zoo[video]'"
             ) from error
         self.source, self.problems = f"camera {number}", list[str]()
-        self._camera = cv2.VideoCapture(number)
+        self._camera = cv2.VideoCapture(min(number, 2**31 - 1))  # OpenCV takes 32 bits
         if not self._camera.isOpened():
             raise VideoError(
                 f"there is no camera {number}, or another program has it; give another number, or "

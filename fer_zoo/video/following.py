@@ -30,7 +30,8 @@ class FaceFollower:
 
     Args:
         detector: What finds faces.
-        every: Frames from one detection to the next, of those that are looked at.
+        every: Frames from one detection to the next, of those that are looked at; fewer where
+            these would be more than the tracker's ``max_gap`` apart.
         skip: Frames that are left out after each that is looked at.
         recorded: Faces of frames that are done already; they are not looked for again.
         workers: Threads that look for faces in frames ahead; 0 looks when it is a frame's turn.
@@ -74,15 +75,38 @@ class FaceFollower:
         return frame.index % (self.skip + 1) == 0
 
     def _up_to_detections(self, frames: Iterable[Frame]) -> Iterator[list[Frame]]:
-        """Yields frames up to one to detect in; at the end that is the last one looked at."""
+        """Yields frames up to one to detect in; at the end that is the last one looked at.
+
+        A frame that is not looked at waits for a detection only behind one that does.
+        """
         window: list[Frame] = []
+        searched = before = None
+        waiting = 0  # frames that are looked at
         for frame in frames:
             window.append(frame)
-            if frame.index % (self.every * (self.skip + 1)) == 0:
+            if self._looks_at(frame):
+                waiting += 1
+                if waiting == self.every or self._is_last_chance(searched, before, frame.time):
+                    yield window
+                    window, waiting, searched = [], 0, frame.time
+                before = frame.time
+            elif not waiting:
                 yield window
                 window = []
         if window:
             yield window
+
+    def _is_last_chance(self, searched: float | None, before: float | None, time: float) -> bool:
+        """Says whether the next frame would come too late for the tracks to go on.
+
+        Args:
+            searched: When the last search was; None before the first.
+            before: When the frame before was.
+            time: When this frame is.
+        """
+        if searched is None or before is None:
+            return True
+        return time + (time - before) - searched > self.tracker.max_gap + 1e-6
 
     def _detected(self, window: list[Frame]) -> tuple[list[Frame], Frame | None, list[Box]]:
         """Returns frames with the last of them that is looked at, and the boxes in that."""

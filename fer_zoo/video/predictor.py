@@ -37,7 +37,8 @@ class VideoPredictor:
         predictor: A :class:`fer_zoo.Predictor` or :class:`fer_zoo.runtime.Predictor`; or the name
             or folder of a model, or the file of an export. Its detector finds the faces; where it
             has none, MTCNN does.
-        detect_every: Frames from one detection to the next; 1 looks for faces in each.
+        detect_every: Frames from one detection to the next, of those that are predicted; 1 looks
+            for faces in each. Detections are no more than a second apart, if frames are not.
         skip_frames: Frames that are left out after each that is predicted.
         smooth: Time constant of the smoothing in seconds; 0 does not smooth.
 

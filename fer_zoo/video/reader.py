@@ -190,7 +190,9 @@ def open_container(av: ModuleType, source: str) -> "InputContainer":
         VideoError: If it is not there, or is no video.
     """
     if "://" not in source and not Path(source).is_file():
-        kind = "a folder" if Path(source).is_dir() else "no such file"
+        kind = "no such file"
+        if Path(source).exists():
+            kind = "a folder" if Path(source).is_dir() else "no regular file"
         raise VideoError(f"{source}: {kind}; give a video file, or the number of a camera")
     try:
         container: InputContainer = av.open(source, metadata_errors="ignore")

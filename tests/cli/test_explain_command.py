@@ -54,6 +54,7 @@ def test_faces_of_a_photograph(tmp_path, capsys):
         (["--method", "attention"], "has no self-attention"),
         (["--model", "dacl", "--method", "attention"], "relative entropy is 0.9999"),
         (["--save", "map.bmp"], "must end in .png, .pdf, .svg"),
+        (["--margin", "0.1"], "--margin needs --detect"),
     ],
 )
 def test_mistakes_are_explained(run_folder, faces, tmp_path, monkeypatch, capsys, flags, words):
@@ -84,3 +85,23 @@ def test_a_photograph_without_a_face(tmp_path, run_folder, capsys):
     argv = ["explain", str(tmp_path / "empty.png"), "--detect", "--model", run_folder]
     assert main([*argv, "--save", str(tmp_path / "map.png")]) == 2
     assert "no face was found" in capsys.readouterr().err
+
+
+def test_a_face_is_not_replaced_by_its_map(faces, run_folder, tmp_path, capsys):
+    before = (tmp_path / "0.png").read_bytes()
+    argv = ["explain", faces, "--model", run_folder]
+    assert main([*argv, "--save", str(tmp_path / "0.png")]) == 2
+    assert "would replace" in capsys.readouterr().err
+    (tmp_path / "folder.png").mkdir()
+    assert main(["explain", str(tmp_path / "0.png"), "--model", run_folder, "--save",
+                 str(tmp_path / "folder.png")]) == 2  # fmt: skip
+    assert "is a folder" in capsys.readouterr().err
+    assert (tmp_path / "0.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["small.onnx", "small.pt2"])
+def test_the_file_of_an_export_has_no_layers(faces, tmp_path, capsys, name):
+    (tmp_path / name).write_bytes(b"x")
+    argv = ["explain", faces, "--model", str(tmp_path / name), "--save", str(tmp_path / "map.png")]
+    assert main(argv) == 2
+    assert "is the file of an export: give the name or folder" in capsys.readouterr().err

@@ -48,6 +48,25 @@ def test_an_export_of_other_weights_is_left_out(run_folder, face, capsys, monkey
     assert f"fer-zoo export {run_folder} renews it" in capsys.readouterr().err
 
 
+def test_a_damaged_export_is_left_out(run_folder, face, capsys, monkeypatch, tmp_path):
+    (tmp_path / "small.onnx").write_bytes(b"damaged")
+    monkeypatch.setattr(runtime, "export_path", lambda model: tmp_path / "small.onnx")
+    assert main(["predict", face, "--model", run_folder]) == 0
+    assert "is damaged" in (said := capsys.readouterr().err) and f"{run_folder} renews it" in said
+
+
+def test_without_a_home_there_are_no_exports(run_folder, face, capsys, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("FER_ZOO_EXPORTS", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", no_home)
+    assert main(["predict", face, "--model", "vgg_small"]) == 0
+    assert main(["export", "vgg_small"]) == 2
+    assert "Set FER_ZOO_EXPORTS" in capsys.readouterr().err
+
+
 def test_a_file_is_a_model(exported, run_folder, face, capsys):
     assert main(["predict", face, "--model", run_folder]) == 0
     expected = capsys.readouterr().out
@@ -75,6 +94,7 @@ def test_eight_bits(run_folder, synthetic_root, tmp_path, capsys, monkeypatch):
         (["--raw"], "need --out FILE"),
         (["--to", "pt2"], "need --out FILE"),
         (["--out", "x.h5"], "give onnx or pt2"),
+        (["--out", "x.onnx", "--to", "pt2"], "x.onnx ends in onnx, but the format is to be pt2"),
         (["--to", "pt2", "--int8", "--data", "d", "--out", "x.pt2"], "int8 is for onnx"),
     ],
 )

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_zoo.cli._files import find_images, shard
-from fer_zoo.errors import ImageError
+from fer_zoo.cli._files import check_outputs, find_images, shard
+from fer_zoo.errors import ImageError, OutputError
 
 
 def test_finding_images(album, monkeypatch):
@@ -68,3 +68,16 @@ def test_parts_are_about_equal():
     sizes = [len(shard([f"faces/{i}.png" for i in range(8000)], k, 8)) for k in range(1, 9)]
     assert min(sizes) > 900 and max(sizes) < 1100
     assert shard([os.fsdecode(b"\xff\xe9.png")], 1, 1)  # names need not be text
+
+
+def test_outputs_replace_neither_inputs_nor_each_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("face.png").write_bytes(b"x")
+    Path("link.png").symlink_to("face.png")
+    inputs = ["face.png", "-", "https://example.org/a.png"]
+    check_outputs({"--save": Path("map.png"), "--csv": None, "--plot": None}, inputs)
+    for name in ("face.png", "./face.png", str(tmp_path / "face.png"), "link.png", "a/../face.png"):
+        with pytest.raises(OutputError, match=r"would replace face\.png: give another file"):
+            check_outputs({"--save": Path(name)}, inputs)
+    with pytest.raises(OutputError, match=r"--plot .* would replace that of --save"):
+        check_outputs({"--save": Path("x.png"), "--plot": Path("a/../x.png")}, inputs)

@@ -164,7 +164,9 @@ def test_a_file_that_is_cut_off(video, tmp_path, capsys):
         (["gone.mp4"], "gone.mp4: no such file"),
         (["notes.mp4"], "no video that can be opened"),
         (["one.mp4", "--save", "out.gif"], "must end in .mp4"),
-        (["one.mp4", "--save", "one.mp4"], "would replace the video"),
+        (["one.mp4", "--save", "one.mp4"], "would replace one.mp4"),
+        (["one.mp4", "--plot", "x.png", "--csv", "x.png"], "would replace that of --csv"),
+        (["one.mp4", "--csv", "one.mp4", "--resume"], "would replace one.mp4"),
         (["one.mp4", "--save", "notes.mp4/out.mp4"], "cannot write to notes.mp4"),
         (["one.mp4", "--csv", "notes.mp4/out.csv"], "cannot write to notes.mp4"),
         (["one.mp4", "--plot", "out.txt"], "must end in .png"),
@@ -247,8 +249,9 @@ def test_ctrl_c_ends_the_video_of_a_camera(video, monkeypatch, capsys):
 def test_there_is_no_camera(video, capsys):
     if os.path.exists("/dev/video9"):
         pytest.skip("there is one")
-    assert video(9) == 2
-    assert "there is no camera 9" in capsys.readouterr().err
+    for number in (9, 2**31, 10**30):
+        assert video(number) == 2
+        assert f"there is no camera {number}" in capsys.readouterr().err
 
 
 def test_the_bar_says_how_fast_it_is(films, video, monkeypatch, capsys):

@@ -35,7 +35,7 @@ def test_generated_parts_hold_tables(generate):
     for page in generate.PAGES:
         text = (ROOT / page).read_text()
         found = re.findall(r"<!-- generated: .*? -->\n(.*?)<!-- end -->", text, re.DOTALL)
-        expected = ("`dacl`", "dacl_224", "| fer_zoo's |", "relative", "loop by hand")
+        expected = ("`dacl`", "dacl_224", "| fer_zoo's |", "relative", "loop by hand", "leak-free")
         assert found and all(any(text in block for text in expected) for block in found), page
 
 
@@ -45,8 +45,9 @@ def test_cards_say_whose_labels_were_learnt(generate, monkeypatch):
     record = dataclasses.replace(
         generate.record_of("dacl.fer2013"), architecture="fer_vgg", tag="ferplus", recipe=recipe
     )
-    monkeypatch.setattr(generate, "result_of", lambda name: result)
-    monkeypatch.setattr(generate, "record_of", lambda name: record)
+    for module in map(importlib.import_module, ("model_cards", "training_notes")):
+        monkeypatch.setattr(module, "result_of", lambda name: result)
+        monkeypatch.setattr(module, "record_of", lambda name: record)
     card = " ".join(generate.model_card("vgg.ferplus").split())
     assert 'fer_zoo.Predictor("vgg.ferplus")' in card
     assert "more than half of the FER+ votes agree (3,589)" in card
@@ -65,13 +66,15 @@ def test_cards_say_whose_labels_were_learnt(generate, monkeypatch):
     assert "# Measured" not in generate.measured("vgg.ferplus")
 
 
-def test_cards_say_what_training_started_from_and_who_taught(generate):
-    begun = generate.begun
-    assert begun({}) == "From scratch"
-    assert "weights of `vgg`" in begun({"pretrained": "vgg"})
-    assert "stem of `resnet18`" in begun({"pretrained_stem": "resnet18"})
-    taught = generate.learnt({"ferplus_weight": 0.0, "teacher": "dacl, vgg_small"})
-    assert taught == "their labels, and distilled from `dacl`, `vgg_small`"
+def test_cards_show_the_curves_of_their_own_run_alone(generate):
+    shown = 0
+    for name in generate.shipped_weights():
+        card = (ROOT / "docs" / "model_cards" / f"{name}.md").read_text()
+        curves = (generate.RESULTS / f"{name}-curves.png").is_file()
+        assert (f"{name}-curves.png" in card) is curves
+        assert ("There are no curves" in card) is not curves
+        shown += curves
+    assert shown
 
 
 def linked(page):

@@ -43,6 +43,19 @@ def test_a_picture_knows_what_it_was_drawn_from(generate, tmp_path):
     assert not generate.pictures.confusion({**result, "metrics": metrics}).is_current(path)
 
 
+def test_curves_belong_to_the_weights_that_their_note_names(generate, tmp_path):
+    path = tmp_path / "curves.png"
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(
+        path
+    )  # as training left it
+    picture = generate.pictures.curves(path, "a" * 64)
+    assert not picture.is_current(path)
+    picture.write(path)
+    assert generate.pictures.curves(path, "a" * 64).is_current(path)
+    with pytest.raises(SystemExit, match="other weights"):
+        generate.pictures.curves(path, "b" * 64)
+
+
 def test_an_old_picture_is_out_of_date(generate, monkeypatch, capsys):
     path = generate.pictures.PICTURES / "none.png"
     picture = generate.pictures.Picture([1], lambda path: None)

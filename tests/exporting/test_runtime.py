@@ -1,7 +1,11 @@
+import json
 import os
 import pickle
+import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,15 +99,24 @@ def test_it_reports_to_nobody(exported, tmp_path):
     assert not list(tmp_path.rglob("*"))
 
 
+def refuse(path):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
 def test_mistakes_are_explained(exported, tmp_path, other_metadata, monkeypatch):
     with pytest.raises(ConfigError, match="computed on cpu"):
         runtime.Predictor(exported.path, device="cuda")
-    with pytest.raises(ConfigError, match="threads is 0"):
-        runtime.Predictor(exported.path, threads=0)
+    for threads in (0, "2", 2.5, True):
+        with pytest.raises(ConfigError, match=f"threads is {threads!r}"):
+            runtime.Predictor(exported.path, threads=threads)
     with pytest.raises(WeightsError, match="no such file; write it with fer-zoo export"):
         runtime.Predictor(tmp_path / "none.onnx")
     with pytest.raises(WeightsError, match="no such file"):
         runtime.Predictor("dacl")
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.read_bytes", refuse)
+        with pytest.raises(WeightsError, match="cannot be read"):
+            runtime.Predictor(exported.path)
     for content in (b"", b"no model", exported.path.read_bytes()[:2000]):
         (tmp_path / "damaged.onnx").write_bytes(content)
         with pytest.raises(WeightsError, match=r"damaged\.onnx"):
@@ -151,3 +164,50 @@ def test_an_export_of_other_weights_is_not_current(exported, run_folder):
     known = fer_zoo.model_info.describe("vgg.ferplus")["weights"]["sha256"]
     assert is_current(with_(weights_sha256=known), "vgg.ferplus")
     assert not is_current(with_(weights_sha256=known), "vgg.fer2013")
+
+
+def test_an_export_of_another_calibration_or_other_names_is_not_current(
+    exported, run_folder, tmp_path
+):
+    folder, record = shutil.copytree(run_folder, tmp_path / "run"), exported.record
+    assert is_current(record, folder)
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    names = [*config["label_names"][1:], config["label_names"][0]]
+    for change in ({"temperature": 1.5}, {"label_names": names}):
+        path.write_text(json.dumps(config | change))
+        assert not is_current(record, folder)
+    path.unlink()
+    assert not is_current(record, folder)
+
+
+PLAIN = ("PIL", "filelock", "huggingface_hub", "matplotlib", "numpy", "safetensors", "scipy",
+         "sklearn", "tabulate", "timm", "torch", "torchvision", "tqdm")  # fmt: skip
+
+
+def test_the_page_says_all_that_predictions_without_torch_need(exported, tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "export.md"
+    if not page.is_file():
+        pytest.skip("no docs beside the tests")
+    (line,) = re.findall(r"pip install --no-deps \S+ && pip install (.*?) +#", page.read_text())
+    listed = {name.replace("pillow", "PIL") for name in line.split()}
+    assert "onnxruntime" in listed
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "face.png")
+    argv = ["predict", "face.png", "--model", str(exported.path), "--csv", "a.csv", "--save", "a"]
+    code = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(fer_zoo.__file__).parents[1])!r})\n"
+        "class Blocked:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.split('.')[0] in {set(PLAIN) - listed!r}:\n"
+        "            raise ModuleNotFoundError(name + ' is blocked', name=name)\n"
+        "sys.meta_path.insert(0, Blocked())\n"
+        "from fer_zoo.cli import main\n"
+        f"assert main({argv!r}) == 0\n"
+        "assert main(['predict', 'face.png', '--model', 'vgg_small', '--device', 'cpu']) == 2\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "predict needs torch, which is not installed here" in done.stderr

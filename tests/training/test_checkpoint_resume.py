@@ -302,8 +302,8 @@ def test_other_faces_are_refused(finished, tmp_path, what):
     else:
         other.targets = train_set.targets.flip(0)
     with pytest.raises(TrainingError, match=r"resume with the same data, or .*--pretrained"):
-        run(tmp_path / "run", data=(other, val_set), resume=True)
-    assert run(tmp_path / "run", data=DATA, resume=True).finished
+        train(None, (other, val_set), tmp_path / "run", resume=True)
+    assert train(None, DATA, tmp_path / "run", resume=True).finished
 
 
 def test_a_checkpoint_that_does_not_name_its_data_is_resumed(tmp_path):
