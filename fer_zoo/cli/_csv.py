@@ -179,7 +179,9 @@ def _copy_rows(
 ) -> None:
     names = columns.names
     if not _lines([names]).startswith(old.readline()):  # it may be cut off
-        raise ValueError("its first line is not that of these labels, or was changed by an editor")
+        raise ValueError(
+            "its columns are not those of these labels, or an editor has changed its lines"
+        )
     lines = (line for line in old if line.endswith("\n"))
     rows = (row for row in csv.reader(lines) if len(row) == len(names))
     last: list[list[str]] = []

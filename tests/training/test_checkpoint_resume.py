@@ -296,7 +296,8 @@ def test_other_faces_are_refused(finished, tmp_path, what):
     elif what == "fewer in val":
         val_set = faces(13, seed=1)
     elif what == "renamed":
-        other.label_names = ("bored", *train_set.label_names[1:])
+        val_set = copy.copy(val_set)
+        val_set.label_names = other.label_names = ("bored", *train_set.label_names[1:])
     elif what == "order":
         other.label_names = train_set.label_names[::-1]
     else:
