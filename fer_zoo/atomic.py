@@ -21,8 +21,10 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: If it cannot be written.
     """
+    # names of files need not be valid text
     write_atomically(
-        check_target(path), lambda partial: partial.write_text(text, "utf-8", newline="\n")
+        check_target(path),
+        lambda part: part.write_text(text, "utf-8", errors="surrogateescape", newline="\n"),
     )
 
 

@@ -17,7 +17,7 @@ PACKAGE = Path(fer_zoo.__file__).parent
 #: From the ground up: a part may import parts of the lines above its own, and nothing else.
 LEVELS = (
     ("labels", "errors", "image_names"),
-    ("atomic", "image_sources", "model_table", "pixels", "preprocessing", "provenance"),
+    ("atomic", "fonts", "image_sources", "model_table", "pixels", "preprocessing", "provenance"),
     ("figures", "images", "onnx_session"),
     ("layers", "losses"),
     ("models", "data"),

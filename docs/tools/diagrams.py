@@ -258,7 +258,7 @@ NOTES = {
     "images": "any image file", "figures": "for papers",
     "benchmark": "speed", "model_info": "what a model is", "errors": "with the way out",
     "package_weights": "a run's best, inside", "publishing": "the zoo on the hub",
-    "atomic": "files, whole or not", "labels": "names of classes",
+    "atomic": "files, whole or not", "fonts": "any script", "labels": "names of classes",
 }  # fmt: skip
 
 

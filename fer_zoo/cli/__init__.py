@@ -88,6 +88,13 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def _open_closed_streams() -> None:
+    """Lets everything be printed where whoever started the process has closed the output."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
+
+
 @contextlib.contextmanager
 def _plain_messages() -> Iterator[None]:
     """Shows warnings, and what the package logs, as a line each on stderr."""
@@ -118,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     command = next((word for word in argv if not word.startswith("-")), "")
+    _open_closed_streams()
     args = build_parser(command).parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors=_AS_IT_CAN)

@@ -44,9 +44,11 @@ class Columns:
 
     @property
     def names(self) -> list[str]:
-        """The names of all columns."""
-        said = [*self.image, *self.face, "label", "probability"]
-        return [*said, *_BOX, *self.label_names, *_LAST]
+        """The names of all columns; a class that is called like another column is marked."""
+        said = [*self.image, *self.face, "label", "probability", *_BOX]
+        taken = {*said, *_LAST}
+        shares = [f"{name} (class)" if name in taken else name for name in self.label_names]
+        return [*said, *shares, *_LAST]
 
     def rows(self, image: Sequence[str], faces: "Sequence[Prediction]") -> list[list[str]]:
         """Returns the rows of an image: one per face, or one without values."""
@@ -143,6 +145,12 @@ def open_csv(
         OutputError: If the file exists without ``resume``, has other columns or predictions made
             with other settings, or cannot be written.
     """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give a file, such as {path / 'faces.csv'}")
+    if path.exists() and not path.is_file():  # a pipe or a device, which has no rows yet
+        writer = CsvWriter(_open(path, "w"), columns)
+        writer.write_header()
+        return writer
     make_folder(path.parent)
     if path.exists() and not resume:
         raise OutputError(f"{path} is there already; use --resume to continue it, or another file")
@@ -171,7 +179,9 @@ def _copy_rows(
 ) -> None:
     names = columns.names
     if not _lines([names]).startswith(old.readline()):  # it may be cut off
-        raise ValueError("its columns are not those of these labels")
+        raise ValueError(
+            "its columns are not those of these labels, or an editor has changed its lines"
+        )
     lines = (line for line in old if line.endswith("\n"))
     rows = (row for row in csv.reader(lines) if len(row) == len(names))
     last: list[list[str]] = []

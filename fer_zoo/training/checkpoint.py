@@ -1,6 +1,7 @@
 """Checkpoints and the log: written whole or not at all, enough to continue bit for bit."""
 
 import copy
+import hashlib
 import json
 import pickle
 import time
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 
 from fer_zoo.atomic import write_atomically, write_text
+from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.errors import ConfigError, OutputError, TrainingError
 from fer_zoo.training.config import TrainConfig
 
@@ -78,6 +80,48 @@ def check_same_config(folder: Path, saved: Mapping[str, object], config: TrainCo
             f"{folder} was trained with {was}, not {changed}: resume with the same settings, "
             "or start in a new folder"
         )
+
+
+def data_of(train_set: FaceDataset, val_set: FaceDataset) -> State:
+    """Returns what tells the faces of a run from others: classes, numbers, labels in their order.
+
+    Args:
+        train_set: Training faces.
+        val_set: Validation faces.
+    """
+    labels = hashlib.sha256()
+    for faces in (train_set, val_set):
+        labels.update(faces.targets.numpy().tobytes())
+    names = [*train_set.label_names]
+    return {"classes": names, "faces": [len(train_set), len(val_set)], "labels": labels.hexdigest()}
+
+
+def check_same_data(folder: Path, saved: State, data: State) -> None:
+    """Refuses to continue a run with other faces.
+
+    Their classes would get the weights of others, and faces of the validation split could be among
+    those that the run was trained on.
+
+    Args:
+        folder: The run's folder.
+        saved: What :func:`data_of` gave when the run began.
+        data: What it gives now.
+
+    Raises:
+        TrainingError: If they differ.
+    """
+    if saved == data:
+        return
+    was, now = (
+        f"{d['faces'][0]:,} training and {d['faces'][1]:,} validation faces of "
+        f"{', '.join(d['classes'])}"
+        for d in (saved, data)
+    )
+    what = f"{was}, not {now}" if was != now else f"{was}, whose labels differ now"
+    raise TrainingError(
+        f"{folder} was trained with {what}: resume with the same data, or start in a new folder, "
+        f"from its weights with --pretrained {folder}"
+    )
 
 
 class CheckpointKeeper:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from hub_server import Fault, connected
+from hub_server import VALIDATES, Fault, connected
 from huggingface_hub import ModelCard
 from tiny import file_sha256, same
 
@@ -111,7 +111,7 @@ def test_names_are_those_of_shipped_weights(tmp_path, monkeypatch):
         repository_ids(["run"], "me")
 
 
-@pytest.mark.parametrize("owner", ["", "a/b", "me--you", "-me", "me/", "ein Name", "m" * 99])
+@pytest.mark.parametrize("owner", ["", "a/b", "me--you", "-me", "me/", "ein Name"])
 def test_owners_that_cannot_be(owner):
     with pytest.raises(ConfigError, match="can be no user of the hub"):
         repository_ids([SMALL], owner)
@@ -138,6 +138,7 @@ def test_what_could_not_be_prepared_leaves_nothing(tmp_path, monkeypatch):
     assert prepare_all([SMALL], "me", tmp_path / "new")  # the same again
 
 
+@pytest.mark.skipif(not VALIDATES, reason="this huggingface_hub asks huggingface.co alone")
 def test_the_hub_is_asked_about_the_cards_where_it_is_reached(server, tmp_path):
     repositories = prepare_all([SMALL], "me", tmp_path / "new")
     assert ask_hub(repositories)
