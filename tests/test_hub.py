@@ -297,10 +297,16 @@ def test_odd_entries_of_a_config_are_saved_and_left_out_of_the_card(key, value, 
     assert ModelCard.load(tmp_path / "README.md").data.library_name == "timm"
 
 
-def test_a_stale_sha256_in_a_config_is_replaced(tmp_path):
-    save_pretrained(tiny(), tmp_path / "a")
-    save_pretrained(tiny(), tmp_path / "b", config_of(tmp_path / "a"))
-    from_pretrained(tmp_path / "b")
+def test_the_whole_config_of_another_model_says_nothing_of_this_one(tmp_path):
+    known = {"recipe": {"lr": 1}, "metrics": {"val": {"accuracy": 0.5}}}
+    save_pretrained(first := tiny(label_names=FERPLUS_LABELS), tmp_path / "a", known)
+    first.temperature = 2.0
+    save_pretrained(first, tmp_path / "a", config_of(tmp_path / "a"))
+    assert from_pretrained(tmp_path / "a").temperature == 2.0
+    save_pretrained(second := tiny(), tmp_path / "b", config_of(tmp_path / "a"))
+    again = from_pretrained(tmp_path / "b")
+    assert same(again, second) and again.label_names == FER2013_LABELS and again.temperature == 1
+    assert {key: config_of(tmp_path / "b")[key] for key in known} == known
 
 
 def test_a_card_claims_no_data_that_it_does_not_know():
