@@ -210,7 +210,7 @@ def model_card(model: nn.Module, repo_id: str, config: JsonObject | None = None)
     Args:
         model: A model of fer_zoo.
         repo_id: ``owner/name`` that it will have on the hub.
-        config: As for :func:`save_pretrained`; its ``metrics``, ``recipe``, ``training`` and
-            ``dataset`` (such as ``"fer2013"``) are shown.
+        config: As for :func:`save_pretrained`; its ``metrics``, ``recipe``, ``training``,
+            ``dataset`` (such as ``"fer2013"``) and ``license`` (such as ``"mit"``) are shown.
     """
     return card_of(_traits(model), repo_id, config or {})
