@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from fer_zoo.atomic import make_folder, write_atomically
+from fer_zoo.atomic import check_target, write_atomically
 from fer_zoo.errors import OutputError
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def open_csv(
         OutputError: If the file exists without ``resume``, has other columns or predictions made
             with other settings, or cannot be written.
     """
-    make_folder(path.parent)
+    check_target(path)
     if path.exists() and not resume:
         raise OutputError(f"{path} is there already; use --resume to continue it, or another file")
     try:

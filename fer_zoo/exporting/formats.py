@@ -1,5 +1,6 @@
 """The formats: a module to the bytes of a file, and these bytes back to what runs."""
 
+import importlib.util
 import io
 import json
 from collections.abc import Callable
@@ -24,25 +25,37 @@ class Format:
     """A format of files.
 
     Args:
+        check: Raises MissingDependencyError if what it needs is not installed.
         write: Makes the content of a file from a module, an input of two, the axes that may have
             any length, and the record.
         read: Makes what runs from the content.
     """
 
+    check: Callable[[], object]
     write: Callable[[nn.Module, Tensor, tuple[int, ...], ExportRecord], bytes]
     read: Callable[[bytes], Run]
+
+
+def check_onnx() -> None:
+    """Finds out whether ONNX files can be written here.
+
+    Raises:
+        MissingDependencyError: If the extra ``export`` is not installed.
+    """
+    needed = ("onnx", "onnxscript", "onnx_ir", "onnxruntime")
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
+        raise MissingDependencyError(
+            f"writing ONNX needs the extra export ({', '.join(missing)} missing): pip install "
+            "'fer_zoo[export]'"
+        )
 
 
 def write_onnx(
     module: nn.Module, example: Tensor, axes: tuple[int, ...], record: ExportRecord
 ) -> bytes:
     """Makes an ONNX file, by torch's exporter on top of torch.export."""
-    try:
-        from onnx_ir.passes.common import ClearMetadataAndDocStringPass, RemoveUnusedNodesPass
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"writing ONNX needs the extra export ({error}): pip install 'fer_zoo[export]'"
-        ) from error
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass, RemoveUnusedNodesPass
+
     program = torch.onnx.export(
         module, (example,), dynamo=True, dynamic_shapes=(_any_length(axes),), verbose=False,
         input_names=["x" if record.raw else "faces"],
@@ -91,4 +104,7 @@ def _any_length(axes: tuple[int, ...]) -> dict[int, object]:
 
 
 #: The formats by the ending of their files.
-FORMATS = {"onnx": Format(write_onnx, read_onnx), "pt2": Format(write_pt2, read_pt2)}
+FORMATS = {
+    "onnx": Format(check_onnx, write_onnx, read_onnx),
+    "pt2": Format(lambda: None, write_pt2, read_pt2),
+}
