@@ -52,6 +52,20 @@ def test_what_was_found_and_what_the_file_says(exported, run_folder, sha256_of_r
         assert str(folder).encode() not in exported.path.read_bytes()
 
 
+def operators(graph):
+    """The names of a graph's operators, with those of its branches."""
+    for node in graph.node:
+        yield node.op_type
+        for attribute in node.attribute:
+            yield from operators(attribute.g)
+
+
+def test_old_versions_of_onnxruntime_can_run_it(exported):
+    """Up to 1.24 they multiply no transposed matrix of 64 bits, as resizing would have."""
+    found = set(operators(pytest.importorskip("onnx").load(exported.path).graph))
+    assert "MatMul" in found and "Transpose" not in found
+
+
 def test_pt2_keeps_calibration_and_the_caller_s_model(tmp_path):
     torch.manual_seed(0)
     model = tiny(label_names=["no", "yes"]).train()
