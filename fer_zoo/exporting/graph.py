@@ -73,7 +73,7 @@ class FaceInput(nn.Module):
         if self.preprocessing.crop_pct < 1 or not torch.compiler.is_compiling():
             return self._resample(faces)
         fits = [
-            torch.full((), n) == size
+            torch.full((), n, dtype=torch.float64) == size
             for n, size in zip(faces.shape[1:], self.preprocessing.size, strict=True)
         ]
         resized: Tensor = torch.cond(fits[0] & fits[1], self._keep, self._resample, (faces,))
