@@ -21,7 +21,11 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: If it cannot be written.
     """
-    write_atomically(check_target(path), lambda partial: partial.write_text(text, "utf-8"))
+    # names of files need not be valid text
+    write_atomically(
+        check_target(path),
+        lambda part: part.write_text(text, "utf-8", errors="surrogateescape", newline="\n"),
+    )
 
 
 def write_atomically(path: Path, write: Writer) -> None:
@@ -74,7 +78,7 @@ def write_together(writers: Mapping[Path, Writer]) -> None:
         for path, target in targets.items():
             partial = partials[target]
             writers[path](partial)
-            with partial.open("rb") as file:
+            with partial.open("r+b") as file:  # Windows flushes no file that is open for reading
                 os.fsync(file.fileno())
         for path, partial in partials.items():
             partial.replace(path)

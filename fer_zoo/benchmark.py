@@ -1,6 +1,6 @@
 """Speed of training and inference, and the share of it that the model takes."""
 
-import resource
+import importlib.util
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -19,6 +19,8 @@ from fer_zoo.training.captured import CapturedStep, obstacle
 from fer_zoo.training.config import TrainConfig
 from fer_zoo.training.distributed import World
 from fer_zoo.training.loop import Trainer
+
+_STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Benchmark:
         infer_images_per_second: Forward of whole batches.
         infer_milliseconds: Forward of one face.
         peak_memory_mib: Largest memory of the process since it began (CPU), or of the tensors of
-            this model (CUDA).
+            this model (CUDA); None where the system does not tell.
     """
 
     model: str
@@ -53,7 +55,7 @@ class Benchmark:
     bfloat16: bool
     infer_images_per_second: float
     infer_milliseconds: float
-    peak_memory_mib: float
+    peak_memory_mib: float | None
 
 
 def benchmark(
@@ -104,7 +106,7 @@ def benchmark(
         bfloat16=trainer.step.bfloat16,
         infer_images_per_second=config.batch_size / _time_forward(model, batch, steps),
         infer_milliseconds=1000 * _time_forward(model, batch[:1], 5 * steps),
-        peak_memory_mib=_peak_memory(place) / 2**20,
+        peak_memory_mib=_peak_memory(place),
     )
 
 
@@ -191,12 +193,16 @@ def _now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def _peak_memory(device: torch.device) -> float:
+def _peak_memory(device: torch.device) -> float | None:
+    """Returns MiB; None where the system does not tell, as Windows."""
     if device.type == "cuda":
-        return float(torch.cuda.max_memory_allocated(device))
-    if sys.platform == "darwin":
-        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    # Linux has getrusage count the process that started this one, as it was then
-    lines = Path("/proc/self/status").read_text().splitlines()
-    kibibytes = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
-    return 1024.0 * int(kibibytes)
+        return float(torch.cuda.max_memory_allocated(device)) / 2**20
+    if _STATUS.is_file():  # Linux has getrusage count the process that started this one too
+        lines = _STATUS.read_text("utf-8").splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) / 2**10
+    if importlib.util.find_spec("resource") is None:
+        return None
+    import resource
+
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / 2**20 if sys.platform == "darwin" else largest / 2**10

@@ -74,5 +74,9 @@ class MissingDependencyError(FerZooError, ImportError):
     """An optional dependency is not installed; the message gives the extra to install."""
 
 
+class HubError(FerZooError, OSError):
+    """The Hugging Face hub was not reached or refused; the message says what is there already."""
+
+
 class OutputError(FerZooError, OSError):
     """A file that cannot be written (full disk, read-only folder); what was there is unharmed."""

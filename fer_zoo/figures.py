@@ -1,6 +1,8 @@
 """Figures for papers: as wide as a column, in readable fonts and in colours for all eyes."""
 
+import re
 import textwrap
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fer_zoo.atomic import make_folder, write_atomically
 from fer_zoo.errors import ConfigError
+from fer_zoo.fonts import WAY_OUT, families, printable
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure
@@ -83,19 +86,41 @@ def figure(path: Path, height: float, width: float = COLUMN, dpi: int = 300) -> 
     from matplotlib.figure import Figure
 
     form = check_format(path)
-    style: Any = _STYLE | {"axes.prop_cycle": cycler(color=PALETTE)}
+    style: Any = _STYLE | {"axes.prop_cycle": cycler(color=PALETTE), "font.family": [*families()]}
     with rc_context(style):
         drawn = Figure(figsize=(width, height), layout="constrained")
         yield drawn
         make_folder(path.parent)
-        write_atomically(
-            path,
-            lambda partial: drawn.savefig(partial, format=form, dpi=dpi, metadata=_METADATA[form]),
+        with _missing_letters_said(path):
+            write_atomically(
+                path,
+                lambda part: drawn.savefig(part, format=form, dpi=dpi, metadata=_METADATA[form]),
+            )
+
+
+@contextmanager
+def _missing_letters_said(path: Path) -> Iterator[None]:
+    """Says once which letters no font has, instead of a warning for each."""
+    missing: dict[str, None] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        glyph = re.match(r"Glyph (\d+) ", str(warning.message))
+        if glyph:
+            missing[chr(int(glyph[1]))] = None
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    if missing:
+        warnings.warn(
+            f"{path} has boxes for {' '.join(missing)}, which no font here has: {WAY_OUT}",
+            stacklevel=4,
         )
 
 
 def wrap_title(title: str, width: float = COLUMN) -> str:
     """Breaks a title into lines that fit a figure of so many inches."""
     columns = int(_CHARACTERS * width)
-    title = title.encode("utf-8", "replace").decode()  # names of files need not be valid text
-    return "\n".join(textwrap.fill(line, columns) for line in title.split("\n"))
+    return "\n".join(textwrap.fill(line, columns) for line in printable(title).split("\n"))

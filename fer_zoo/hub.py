@@ -1,8 +1,10 @@
-"""Models as folders: config.json and model.safetensors in the layout of timm and the hub."""
+"""Models as folders: config.json, weights and a card, in the layout of timm and the hub."""
 
+import contextlib
 import hashlib
 import json
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +12,19 @@ import huggingface_hub
 import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import save
-from timm.models import split_model_name_tag
 from timm.models._hub import save_config_for_hf
-from torch import Tensor, nn
+from torch import nn
 
 from fer_zoo.atomic import Writer, make_folder, write_together
-from fer_zoo.errors import UnknownModelError, WeightsError
-from fer_zoo.model_card import card_of
+from fer_zoo.errors import FerZooError, HubError, WeightsError
+from fer_zoo.model_card import card_of, is_sealed, sealed
 from fer_zoo.models import create_model
-from fer_zoo.models._strict import check_state_dict
-from fer_zoo.models.face_model import Cfg, FaceModel
-from fer_zoo.models.registry import resolve_name
-from fer_zoo.models.weights import (
-    CONFIG_NAME,
-    RECORD_PATH,
-    WEIGHTS_NAME,
-    JsonObject,
-    WeightsRecord,
-    folder_record,
-    forget_records,
-    read_config,
-    read_weights,
-    weights_path,
-)
+from fer_zoo.models._hub_download import in_words
+from fer_zoo.models.face_model import FaceModel
+from fer_zoo.models.weight_tensors import tensors_to_save
+from fer_zoo.models.weights import CONFIG_NAME, WEIGHTS_NAME, JsonObject
 
-_PREPROCESSING = ("input_size", "mean", "std", "interpolation", "num_classes", "label_names")
+CARD_NAME = "README.md"
 
 
 def save_pretrained(
@@ -49,12 +39,15 @@ def save_pretrained(
 
     Args:
         model: A model of fer_zoo.
-        folder: Where to write config.json and model.safetensors, each whole or not at all.
+        folder: Where to write config.json, model.safetensors and README.md, each whole or not at
+            all.
         config: Further root keys of config.json, such as recipe, training and metrics.
         metadata: Strings for the header of the safetensors file.
         dtype: Type that floating-point tensors are saved in, such as ``torch.float16``; their own
             where not given.
         card: The model card, such as that of :func:`model_card`, or its text; becomes README.md.
+            Where not given, one that says what is known of the model; then a README.md that a
+            person wrote or changed stays as it is.
 
     Raises:
         WeightsError: If a tensor is not finite, as it is or in ``dtype``.
@@ -62,31 +55,62 @@ def save_pretrained(
     """
     folder, traits = Path(folder), _traits(model)
     make_folder(folder)
-    weights = save(_tensors(model.state_dict(), dtype), {"format": "pt", **(metadata or {})})
-    names = list(traits.label_names)
+    path = folder / CARD_NAME
+    known = path.read_text("utf-8", errors="replace") if path.is_file() else None
+    name = folder.resolve().name or "model"
+    text = _card_text(card, known, lambda: card_of(traits, name, config or {}, hub=False))
+    _write_folder(traits, folder, config or {}, metadata or {}, dtype, text)
+
+
+def _card_text(
+    card: str | ModelCard | None, known: str | None, own: Callable[[], ModelCard]
+) -> str | None:
+    """Returns what README.md is to hold; None if the one that is there stays.
+
+    Args:
+        card: What the caller wants.
+        known: What README.md holds now.
+        own: Makes a card.
+    """
+    if card is not None:
+        return str(card)
+    return sealed(str(own())) if known is None or is_sealed(known) else None
+
+
+def _write_folder(
+    model: FaceModel,
+    folder: Path,
+    config: JsonObject,
+    metadata: dict[str, str],
+    dtype: torch.dtype | None,
+    card: str | None,
+) -> None:
+    weights = save(tensors_to_save(model.state_dict(), dtype), {"format": "pt", **metadata})
+    names = list(model.label_names)
     root: JsonObject = {
         "label_names": names,
+        "temperature": model.temperature,
+        "pretrained_cfg": {"label_names": names, "num_classes": model.num_classes},
+        **config,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
-        "temperature": traits.temperature,
-        "pretrained_cfg": {"label_names": names, "num_classes": traits.num_classes},
-        **(config or {}),
     }
     writers: dict[Path, Writer] = {
         folder / WEIGHTS_NAME: lambda path: path.write_bytes(weights),
         folder / CONFIG_NAME: lambda path: _write_config(path, model, root),
     }
     if card is not None:
-        writers[folder / "README.md"] = lambda path: path.write_text(str(card), encoding="utf-8")
+        text = card.encode()
+        writers[folder / CARD_NAME] = lambda path: path.write_bytes(text)
     # else a process killed in between leaves weights that fail their sha256
     write_together(writers)
 
 
 def _write_config(path: Path, model: nn.Module, root: JsonObject) -> None:
     save_config_for_hf(model, str(path), root)
-    config = json.loads(path.read_text())
+    config = json.loads(path.read_bytes())
     # it stands at the root; transformers takes one there, and fails at a second
     config.get("model_args", {}).pop("num_classes", None)
-    path.write_text(_json(config))
+    path.write_bytes(f"{json.dumps(config, indent=2)}\n".encode())
 
 
 def _traits(model: nn.Module) -> FaceModel:
@@ -97,22 +121,6 @@ def _traits(model: nn.Module) -> FaceModel:
             "features_only or compiled one was made of, or the members of an ensemble"
         )
     return model
-
-
-def _tensors(state_dict: dict[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
-    tensors = {}
-    for name, tensor in state_dict.items():
-        value = tensor.detach().cpu().contiguous()
-        if value.is_floating_point():
-            value = value.to(dtype or value.dtype)
-            if not value.isfinite().all():
-                raise WeightsError(f"{name} is not finite in {value.dtype}; nothing was saved")
-        tensors[name] = value.clone()  # safetensors refuses memory that tensors share
-    return tensors
-
-
-def _json(content: JsonObject) -> str:
-    return json.dumps(content, indent=2) + "\n"
 
 
 def from_pretrained(name_or_folder: str | Path, **kwargs: Any) -> FaceModel:
@@ -143,7 +151,7 @@ def push_to_hub(
         repo_id: ``owner/name``; created if it does not exist.
         config: As for :func:`save_pretrained`.
         card: The model card, README.md, or its text; where not given, that of
-            :func:`model_card` if the repository has none.
+            :func:`model_card`, unless a person wrote or changed the one that is there.
         private: Whether a new repository is private.
         token: A token of the hub; that of the login where not given.
         revision: Branch to commit to.
@@ -152,17 +160,42 @@ def push_to_hub(
 
     Returns:
         Address of the commit.
+
+    Raises:
+        HubError: If the hub is not reached or refuses.
     """
+    traits = _traits(model)
     api = huggingface_hub.HfApi(token=token, library_name="fer_zoo")
-    repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-    with tempfile.TemporaryDirectory() as folder:
-        if card is None and not api.file_exists(repo_id, "README.md", revision=revision):
-            card = model_card(model, repo_id, config)
-        save_pretrained(model, folder, config, dtype=dtype, card=card)
+    with tempfile.TemporaryDirectory() as folder, refusals(f"cannot upload {repo_id}"):
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        known = None
+        if card is None and api.file_exists(repo_id, CARD_NAME, revision=revision):
+            path = api.hf_hub_download(repo_id, CARD_NAME, revision=revision)
+            known = Path(path).read_text("utf-8", errors="replace")
+        text = _card_text(card, known, lambda: model_card(model, repo_id, config))
+        _write_folder(traits, Path(folder), config or {}, {}, dtype, text)
         commit = api.upload_folder(
             repo_id=repo_id, folder_path=folder, revision=revision, commit_message=commit_message
         )
     return str(commit.commit_url)
+
+
+@contextlib.contextmanager
+def refusals(what: str) -> Iterator[None]:
+    """Turns what the hub's client raises into a :class:`fer_zoo.errors.HubError` of one line.
+
+    Args:
+        what: What could not be done.
+    """
+    try:
+        yield
+    except FerZooError:
+        raise
+    except Exception as error:  # requests, httpx and Xet have each their own
+        raise HubError(
+            f"{what} ({in_words(error)}): check the name, the network and the login (hf auth "
+            "login, or HF_TOKEN with a token that may write), and try again"
+        ) from error
 
 
 def model_card(model: nn.Module, repo_id: str, config: JsonObject | None = None) -> ModelCard:
@@ -171,76 +204,7 @@ def model_card(model: nn.Module, repo_id: str, config: JsonObject | None = None)
     Args:
         model: A model of fer_zoo.
         repo_id: ``owner/name`` that it will have on the hub.
-        config: As for :func:`save_pretrained`; its ``metrics``, ``recipe`` and ``dataset`` (such as
-            ``"fer2013"``) are shown.
+        config: As for :func:`save_pretrained`; its ``metrics``, ``recipe``, ``training`` and
+            ``dataset`` (such as ``"fer2013"``) are shown.
     """
     return card_of(_traits(model), repo_id, config or {})
-
-
-def embed_weights(
-    run: str | Path, name: str, metrics: JsonObject, temperature: float = 1.0
-) -> Path:
-    """Ships a run's best weights: float16 in the package, and on its record.
-
-    Args:
-        run: A folder that training wrote.
-        name: Architecture and tag, such as ``"dacl.fer2013"``; without tag the default one.
-        metrics: What was measured on each split; joins what the run's config.json holds.
-        temperature: What calibrates their probabilities, see
-            :func:`fer_zoo.evaluation.calibration.fit_temperature`.
-
-    Returns:
-        The file inside the package.
-
-    Raises:
-        UnknownModelError: If no model declares this tag.
-        WeightsError: If the run is damaged, of another architecture, or preprocesses otherwise.
-    """
-    run = Path(run)
-    architecture, tag = split_model_name_tag(resolve_name(name))
-    config = read_config(run)
-    if config.get("architecture") != architecture:
-        raise WeightsError(f"{run} holds a {config.get('architecture')}, not a {architecture}")
-    known = folder_record(run, config)
-    saved = read_weights(known)
-    model = create_model(f"{architecture}.{tag}" if tag else architecture)
-    cfg = model.pretrained_cfg
-    tag = str(cfg["tag"])
-    if not cfg.get("file") or not tag:
-        raise UnknownModelError(
-            f"{name} declares no embedded weights; add a tag to its default_cfgs"
-        )
-    _check_same_input(run, config, cfg)
-    full = f"{architecture}.{tag}"
-    tensors = check_state_dict(_tensors(saved, torch.float16), model)
-    content = save(tensors, {"format": "pt"})
-    record = WeightsRecord(
-        file=Path(weights_path(full)),
-        sha256=hashlib.sha256(content).hexdigest(),
-        architecture=architecture,
-        tag=tag,
-        temperature=temperature,
-        recipe=known.recipe,
-        metrics={**known.metrics, **metrics},
-        training=known.training,
-    )
-    make_folder(record.file.parent)
-    entries = json.loads(RECORD_PATH.read_text()) if RECORD_PATH.is_file() else {}
-    text = _json(dict(sorted({**entries, full: record.to_json()}.items())))
-    write_together(
-        {
-            record.file: lambda path: path.write_bytes(content),
-            RECORD_PATH: lambda path: path.write_text(text),
-        }
-    )
-    forget_records()
-    return record.file
-
-
-def _check_same_input(run: Path, config: JsonObject, cfg: Cfg) -> None:
-    """Refuses a run whose images or classes are not those that the package declares."""
-    saved = {**config["pretrained_cfg"], "label_names": config.get("label_names")}
-    for key in _PREPROCESSING:
-        ours, theirs = json.loads(json.dumps([cfg[key], saved.get(key)]))
-        if ours != theirs:
-            raise WeightsError(f"{run} has {key} {theirs}, but the package declares {ours}")

@@ -4,15 +4,22 @@ import base64
 import binascii
 import os
 import re
+import threading
 import time
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import unquote_to_bytes
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
 
 from fer_zoo.errors import ImageError
 
+if TYPE_CHECKING:
+    from urllib.request import Request
+
 #: Seconds that a URL may take, and the most bytes that it may send.
 URL_SECONDS, URL_BYTES = 20.0, 64 * 2**20
+#: What stays as it is in the path and the query of a URL, beside letters and digits.
+_IN_URLS = "!$%&'()*+,/:;=?@[]~"
 #: The largest file that is read.
 MAX_BYTES = 2**30
 _PIECE = 2**16
@@ -136,6 +143,8 @@ def _other_meaning(text: str) -> str:
         return ": the name is empty"
     if len(text.split()) > 100:
         return "; for pixels in a text give numpy.array(text.split(), 'uint8').reshape(48, 48)"
+    if re.match(r"[a-z]+/[a-z.+-]+;base64,", text):
+        return "; write data: before it"
     if len(text) > 200 and re.fullmatch(r"[\w+/=\s-]+", text):
         return "; for base64 give 'data:image/png;base64,' + text, or base64.b64decode(text)"
     return ""
@@ -166,29 +175,71 @@ def _is_read(source: Readable) -> bool:
 
 
 def _from_url(url: str) -> bytes:
-    from http.client import HTTPException
-    from urllib.request import Request, urlopen
+    name = _shortened(re.sub(r"(?<=//)[^/?#]*@", "", url))
+    found: Queue[bytes | Exception] = Queue()
 
-    name, until = _shortened(url), time.monotonic() + URL_SECONDS
+    def fetch() -> None:
+        try:
+            found.put(_fetched(url, name))
+        except Exception as error:  # the other thread raises it
+            found.put(error)
+
+    # in a thread, as a server may send its headers letter by letter, each in time
+    threading.Thread(target=fetch, name="fer_zoo-fetch", daemon=True).start()
     try:
-        request = Request(url, headers={"User-Agent": "fer_zoo"})
-        with urlopen(request, timeout=URL_SECONDS) as answer:
-            parts, size = [], 0
-            while part := answer.read1(_PIECE):
+        answer = found.get(timeout=URL_SECONDS)
+    except Empty:
+        answer = TimeoutError(f"not complete after {URL_SECONDS:g} s")
+    if isinstance(answer, bytes):
+        return answer
+    if isinstance(answer, ImageError):
+        raise answer
+    reason = " ".join(str(answer).split())
+    raise ImageError(
+        f"{name}: cannot be fetched ({reason}); check the address and the network, or download the "
+        "file and give its path"
+    ) from answer
+
+
+def _fetched(url: str, name: str) -> bytes:
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    until = time.monotonic() + URL_SECONDS
+    try:
+        with urlopen(_request(url), timeout=URL_SECONDS) as answer:
+            parts, size, whole = [], 0, answer.length  # None where the server does not say
+            while (whole is None or size < whole) and (part := answer.read1(_PIECE)):
                 size += len(part)
                 parts.append(part)
                 if size > URL_BYTES:
                     raise ImageError(f"{name}: more than {URL_BYTES:,} bytes; download it first")
                 if time.monotonic() > until:
                     raise TimeoutError(f"not complete after {URL_SECONDS:g} s")
-            return b"".join(parts)
-    except ImageError:
+    except HTTPError as error:
+        error.close()
         raise
-    except (OSError, HTTPException, ValueError) as error:
-        raise ImageError(
-            f"{name}: cannot be fetched ({error}); check the address and the network, or download "
-            "the file and give its path"
-        ) from error
+    if whole is not None and size < whole:
+        raise ConnectionError(f"it ended after {size:,} of {whole:,} bytes")
+    return b"".join(parts)
+
+
+def _request(url: str) -> "Request":
+    """Returns what to ask a server: letters that browsers show are encoded.
+
+    A user and a password go to this server alone, not to one that it redirects to.
+    """
+    from urllib.request import Request
+
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    path, query = (quote(text, safe=_IN_URLS) for text in (parts.path, parts.query))
+    address = urlunsplit((parts.scheme, host, path, query, ""))
+    request = Request(address, headers={"User-Agent": "fer_zoo"})
+    if at:
+        known = base64.b64encode(unquote_to_bytes(user)).decode()
+        request.add_unredirected_header("Authorization", f"Basic {known}")
+    return request
 
 
 def _shortened(text: str) -> str:

@@ -138,7 +138,7 @@ def check_options(color: str, bits: int | None, max_pixels: int) -> None:
         )
 
 
-def _open(data: bytes) -> Image.Image:
+def open_image(data: bytes) -> Image.Image:
     """Opens an image of any size: ``max_pixels`` takes the place of Pillow's own bound."""
     with _open_lock:  # only the header is read
         bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -151,7 +151,7 @@ def _open(data: bytes) -> Image.Image:
 
 def _decode(data: bytes, name: str, bits: int | None, max_pixels: int) -> Picture:
     try:
-        with _open(data) as image:
+        with open_image(data) as image:
             animated = getattr(image, "is_animated", False) and image.format not in _ONE_PICTURE
             return replace(_picture(image, name, bits, max_pixels, True), animated=animated)
     except ImageError:

@@ -67,6 +67,7 @@ SPELLINGS = {
 }
 _SYNONYMS = {other: name for name, others in SPELLINGS.items() for other in others.split()}
 _LEADING_NUMBER = re.compile(r"^\d+[\s_.:-]+")
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
 
 def canonical_label(name: str) -> str:
@@ -76,9 +77,10 @@ def canonical_label(name: str) -> str:
         name: A label as a folder or a csv file has it, such as ``"Happiness"`` or ``"3_suprise"``.
 
     Returns:
-        The FER-2013 spelling (``"happy"``); a name without one comes back in lower case.
+        The FER-2013 spelling (``"happy"``); a name without one comes back in lower case, with
+        single blanks between its words (``"Very_bored"`` is ``"very bored"``).
     """
-    name = name.strip().lower()
+    name = " ".join(filter(None, _BETWEEN_WORDS.split(name.lower())))
     word = _LEADING_NUMBER.sub("", name)
     word = _SYNONYMS.get(word, word)
     return word if word in SPELLINGS else name

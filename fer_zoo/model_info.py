@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fer_zoo.models import create_model, list_models
+from fer_zoo.models import create_model, is_model, list_models, model_entrypoint
 from fer_zoo.models._build import PREFIX
 from fer_zoo.models.face_model import FaceModel
 from fer_zoo.models.weights import embedded_record, record_of
@@ -81,7 +81,7 @@ def describe(name: str | Path) -> dict[str, Any]:
     kept = ("input_size", "mean", "std", "interpolation", "crop_mode", "crop_pct")
     return {
         "model": str(name),
-        "description": (type(model).__doc__ or "").strip().split("\n")[0],
+        "description": _description(model),
         "params": count_params(model),
         "macs": count_macs(model, cfg["input_size"]),
         "label_names": list(model.label_names),
@@ -90,6 +90,13 @@ def describe(name: str | Path) -> dict[str, Any]:
         "layers": layer_shapes(model, cfg["input_size"]),
         "weights": record.to_json() if (record := record_of(model)) else {},
     }
+
+
+def _description(model: FaceModel) -> str:
+    """Returns the first line of the docstring of a model's function, or else of its class."""
+    name = model.pretrained_cfg.get("architecture", "")
+    documented = model_entrypoint(name) if is_model(name) else type(model)
+    return (documented.__doc__ or "").strip().split("\n")[0]
 
 
 def count_params(model: nn.Module) -> int:

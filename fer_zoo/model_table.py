@@ -18,18 +18,18 @@ _PREFIX = "fer_"
 
 @cache
 def _table() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads(TABLE_PATH.read_text())
+    found: dict[str, dict[str, Any]] = json.loads(TABLE_PATH.read_bytes())
     return found
 
 
 @cache
 def _records() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads((_WEIGHTS / "weights.json").read_text())
+    found: dict[str, dict[str, Any]] = json.loads((_WEIGHTS / "weights.json").read_bytes())
     return found
 
 
 def _has_weights(name: str) -> bool:
-    return (_WEIGHTS / f"{_PREFIX}{name}.safetensors").is_file()
+    return f"{_PREFIX}{name}" in _records()
 
 
 def known_model(name: str) -> dict[str, Any] | None:

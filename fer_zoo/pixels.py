@@ -17,6 +17,8 @@ _CHANNELS = (1, 3, 4)
 _FEW_BITS = 2**14 - 1
 #: What is read of the brightest pixels: so few may be hot, and say nothing of the scale.
 _HOT_SHARE = 0.001
+#: How far floats may lie outside of [0, 1] by rounding, and by bicubic resizing.
+_ROUNDING, _OVERSHOOT = 1e-3, 0.25
 #: Faces of a batch have sides of so many pixels or more, one at most so many times the other.
 _LEAST_SIDE, _LONGEST = 8, 4
 
@@ -220,10 +222,12 @@ def _from_floats(pixels: NDArray[Any], colours: NDArray[Any], name: str) -> NDAr
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ImageError(f"{name} has non-finite pixels, expected [0, 1]; replace them")
     fix = None
-    if low < 0:
-        fix = "undo the normalisation: (x + 1) / 2 of [-1, 1], else x * std + mean"
-    elif high > 1:
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
         fix = "divide by 255 if white is 255"
+        if low < 0:
+            fix = "undo the normalisation: (x + 1) / 2 of [-1, 1], else x * std + mean"
+        if low > -_OVERSHOOT and high < 1 + _OVERSHOOT:
+            fix = "cut off what resizing adds: x.clip(0, 1); or, if they were normalised, undo it"
     elif colours.max() > 0 and brightest(colours) <= 1.001 * _FEW_BITS / 65535:
         fix = "that is very dark: scale them so that white is 1"
     if fix:
@@ -231,7 +235,7 @@ def _from_floats(pixels: NDArray[Any], colours: NDArray[Any], name: str) -> NDAr
             f"{name} has float pixels in [{low:.4g}, {high:.4g}], expected [0, 1] with white at 1; "
             f"{fix}; or convert to uint8"
         )
-    return np.rint(pixels * 255.0).astype(np.uint8)
+    return np.rint(pixels.clip(0, 1) * 255.0).astype(np.uint8)
 
 
 def _bits_of_sixteen(high: int, name: str) -> int:

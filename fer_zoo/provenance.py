@@ -56,12 +56,12 @@ def describe_hardware(device: object = "cpu") -> str:
 
 def cpu_features() -> frozenset[str]:
     """Returns the words of Linux's description of the processor; none on other systems."""
-    return frozenset(_CPUINFO.read_text().split()) if _CPUINFO.is_file() else frozenset()
+    return frozenset(_CPUINFO.read_text("utf-8").split()) if _CPUINFO.is_file() else frozenset()
 
 
 def _processor() -> str:
     if _CPUINFO.is_file():
-        for line in _CPUINFO.read_text().splitlines():
+        for line in _CPUINFO.read_text("utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()

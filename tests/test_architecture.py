@@ -17,13 +17,13 @@ PACKAGE = Path(fer_zoo.__file__).parent
 #: From the ground up: a part may import parts of the lines above its own, and nothing else.
 LEVELS = (
     ("labels", "errors", "image_names"),
-    ("atomic", "image_sources", "model_table", "pixels", "preprocessing", "provenance"),
+    ("atomic", "fonts", "image_sources", "model_table", "pixels", "preprocessing", "provenance"),
     ("figures", "images", "onnx_session"),
     ("layers", "losses"),
     ("models", "data"),
     ("model_card",),
     ("hub", "inference"),
-    ("runtime",),
+    ("package_weights", "publishing", "runtime"),
     ("evaluation", "explanation", "exporting", "model_info", "service", "video"),
     ("audit", "training"),
     ("benchmark", "demo"),

@@ -1,8 +1,7 @@
-"""Model folders, the hub's protocol against a server on loopback, and weights in the package."""
+"""Model folders, and the hub's protocol against a server on loopback."""
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -10,18 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from hub_server import COMMIT, hub
+from fresh import PACKAGE, python
+from hub_server import COMMIT, Fault, connected, hub
 from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from safetensors import safe_open
 from tiny import file_sha256, same, tiny
 
-import fer_zoo
-from fer_zoo.errors import OutputError, UnknownModelError, WeightsError
-from fer_zoo.hub import embed_weights, from_pretrained, model_card, save_pretrained
+from fer_zoo.errors import HubError, OutputError, WeightsError
+from fer_zoo.hub import from_pretrained, model_card, push_to_hub, save_pretrained
 from fer_zoo.labels import FER2013_LABELS, FERPLUS_LABELS
-
-PACKAGE = Path(fer_zoo.__file__).parent
 
 
 def test_files_are_readable_as_any_other(tmp_path):
@@ -39,21 +36,11 @@ def files_of(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def python(code, *args, path=PACKAGE.parent, **env):
-    """Runs code in a fresh interpreter and returns what it printed; -P leaves out the folder."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-W", "error", "-c", code, *map(str, args)],
-        env={**os.environ, "PYTHONPATH": str(path), **env},
-        capture_output=True, text=True, timeout=180,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_a_folder_holds_safetensors_and_config_and_nothing_else(tmp_path):
+def test_a_folder_holds_safetensors_config_and_card_and_nothing_else(tmp_path):
     extra = {"recipe": {"lr": 0.1}, "metrics": {"val": {"accuracy": 0.5}}, "training": {"seed": 0}}
     save_pretrained(tiny(), tmp_path / "a" / "run", extra, {"note": "hello"})
-    assert sorted(files_of(tmp_path / "a" / "run")) == ["config.json", "model.safetensors"]
+    found = sorted(files_of(tmp_path / "a" / "run"))
+    assert found == ["README.md", "config.json", "model.safetensors"]
     config = config_of(tmp_path / "a" / "run")
     assert {key: config[key] for key in extra} == extra
     assert config["architecture"] == "fer_cnn_transformer"
@@ -240,11 +227,12 @@ def test_a_repository_without_a_card_gets_one(served, tmp_path):
     server.repos["me/carded"] = {"README.md": b"# Mine"}
     python(PUSH_WITHOUT_CARD, tmp_path / "run", **env)
     assert server.repos["me/carded"]["README.md"] == b"# Mine", "what the user wrote stays"
+    assert server.repos["me/carded"]["model.safetensors"]
     card = ModelCard(server.repos["me/new"]["README.md"].decode())
     assert card.data.license == "apache-2.0" and card.data.library_name == "timm"
     assert card.data.pipeline_tag == "image-classification"
     assert 'fer_zoo.from_pretrained("hf-hub:me/new")' in card.text
-    assert "Accuracy on val: 50.00 %." in card.text and '"lr": 1' in card.text
+    assert "| val     |         | 50.00        |" in card.text and '"lr": 1' in card.text
     assert all(name in card.text for name in FER2013_LABELS)
 
 
@@ -265,6 +253,56 @@ def test_the_figures_of_a_card_are_a_model_index(tmp_path):
     ]
 
 
+def test_save_pretrained_writes_a_card_and_leaves_that_of_a_person(tmp_path):
+    path = tmp_path / "my model" / "README.md"
+
+    def save(accuracy, **options):
+        metrics = {"val": {"accuracy": accuracy}}
+        save_pretrained(tiny(), path.parent, {"metrics": metrics}, **options)
+        return path.read_bytes().decode()
+
+    first = save(0.25)
+    card = ModelCard(first)
+    assert card.data.model_name == "my model" and "25.00" in card.text
+    assert 'timm.create_model("local-dir:my model", pretrained=True)' in card.text
+    renewed = save(0.75)
+    assert "75.00" in renewed and "25.00" not in renewed, "figures of other weights are gone"
+    path.write_bytes(renewed.replace("\n", "\r\n").encode())  # as git may check it out
+    assert "50.00" in save(0.5)
+    path.write_text("Mine. " + path.read_text("utf-8"), "utf-8")
+    assert save(0.75).startswith("Mine. ") and "75.00" not in path.read_text("utf-8")
+    path.write_bytes(b"\xff\xfe")
+    save_pretrained(tiny(), path.parent)
+    assert path.read_bytes() == b"\xff\xfe", "what is no text is no card of ours"
+    assert save(0.75, card="# New") == "# New"
+    assert save(0.25) == "# New"
+
+
+#: What a config of a user may hold, and a card does not fall over.
+ODD = {
+    "metrics": [None, [], "70 %", {"val": "good"}, {"val": {"accuracy": "0.7"}},
+                {"val": {"accuracy": float("nan")}}, {"val": {"accuracy": True}},
+                {"val": {"accuracy": 0.5, "per_class": {"angry": None, "sad": {"f1": 1}}}}],
+    "recipe": [None, "recipe.toml", {"path": 3}],
+    "training": [None, ["long"], {"hours": "two", "versions": None, "command": 7, "bfloat16": []}],
+    "dataset": [None, "my faces"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, values in ODD.items() for v in values])
+def test_odd_entries_of_a_config_are_saved_and_left_out_of_the_card(key, value, tmp_path):
+    save_pretrained(tiny(), tmp_path, {key: value})
+    again = json.loads((tmp_path / "config.json").read_bytes())
+    assert str(again[key]) == str(value)
+    assert ModelCard.load(tmp_path / "README.md").data.library_name == "timm"
+
+
+def test_a_stale_sha256_in_a_config_is_replaced(tmp_path):
+    save_pretrained(tiny(), tmp_path / "a")
+    save_pretrained(tiny(), tmp_path / "b", config_of(tmp_path / "a"))
+    from_pretrained(tmp_path / "b")
+
+
 def test_a_card_claims_no_data_that_it_does_not_know():
     data = model_card(tiny(), "me/new").data.to_dict()
     assert not {"datasets", "model-index", "metrics", "base_model"} & set(data)
@@ -272,147 +310,46 @@ def test_a_card_claims_no_data_that_it_does_not_know():
 
 def test_push_to_hub_uploads_safetensors_only(served, tmp_path):
     server, env, _ = served
-    assert COMMIT in python(PUSH, tmp_path / "run", **env)
+    url = python(PUSH, tmp_path / "run", **env).strip()
+    assert url == f"{server.url}/me/new/commit/{server.commit}"
     files = server.repos["me/new"]
     assert sorted(files) == ["README.md", "config.json", "model.safetensors"]
     assert files["README.md"] == b"# A card"
     assert json.loads(files["config.json"])["recipe"] == {"lr": 1}
 
 
-EMBED = """
-import json, sys, pathlib, timm, torch, fer_zoo
-from fer_zoo.errors import WeightsError
-from fer_zoo.models.weights import embedded_record
-from fer_zoo.hub import embed_weights, from_pretrained
-
-run, package = pathlib.Path(sys.argv[1]), pathlib.Path(fer_zoo.__file__).parent
-assert run.parent in package.parents, "never the package that is tested"
-assert fer_zoo.list_models(pretrained=True) == []
-try:
-    fer_zoo.create_model("resnet50", pretrained=True)
-except WeightsError as error:
-    assert "there are none yet" in str(error), error
-path = embed_weights(run, "resnet50", {"val": {"accuracy": 0.7}})
-assert path == package / "weights" / "fer_resnet50.fer2013.safetensors"
-assert fer_zoo.list_models(pretrained=True) == ["resnet50.fer2013"]
-record = embedded_record("fer_resnet50.fer2013")
-entries = json.loads((package / "weights/weights.json").read_text())
-assert record.to_json() == entries["fer_resnet50.fer2013"]
-assert record.recipe == {"lr": 1} and record.training == {"seed": 5}
-assert record.metrics == {"train": 1, "val": {"accuracy": 0.7}}
-assert record.file == path and record.tag == "fer2013"
-assert record.architecture == "fer_resnet50" and len(record.sha256) == 64
-
-saved = from_pretrained(run).state_dict()
-for model in (
-    fer_zoo.create_model("resnet50", pretrained=True),
-    fer_zoo.create_model("resnet50.fer2013", pretrained=True),
-    fer_zoo.models.resnet50(pretrained=True),
-    timm.create_model("fer_resnet50", pretrained=True),
-    timm.create_model("fer_resnet50.fer2013", pretrained=True),
-):
-    assert model.label_names[0] == "angry"
-    for key, value in model.state_dict().items():
-        expected = saved[key].half().float() if value.is_floating_point() else saved[key]
-        assert torch.equal(value, expected), key
-try:
-    fer_zoo.create_model("vgg", pretrained=True)
-except WeightsError as error:
-    assert "there are resnet50.fer2013" in str(error), error
-
-content = bytearray(path.read_bytes())
-content[-1] ^= 1
-path.write_bytes(content)
-for create in (
-    lambda: fer_zoo.create_model("resnet50", pretrained=True),
-    lambda: timm.create_model("fer_resnet50", pretrained=True),
-    lambda: timm.create_model("fer_resnet50", pretrained=True, num_classes=3),
-    lambda: timm.create_model("fer_resnet50", pretrained=True, features_only=True),
-):
-    try:
-        create()
-    except WeightsError as error:
-        assert "sha256" in str(error)
-    else:
-        raise SystemExit("damaged weights were loaded")
-embed_weights(run, "resnet50.fer2013", {})  # again: replaces file and record
-fer_zoo.create_model("resnet50", pretrained=True)
-path.unlink()
-try:
-    timm.create_model("fer_resnet50", pretrained=True)
-except WeightsError as error:
-    assert "no such weight file" in str(error)
-assert sorted(p.name for p in path.parent.iterdir()) == ["weights.json"]
-"""
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    with connected({}, monkeypatch, tmp_path) as server:
+        yield server
 
 
-def copy_package(folder):
-    """A copy without weights, since embedding writes into the package."""
-    shutil.copytree(
-        PACKAGE, folder / "fer_zoo", ignore=shutil.ignore_patterns("weights", "__pycache__")
-    )
+def test_a_card_that_nobody_changed_is_renewed_on_the_hub(here):
+    def push(accuracy):
+        config = {"metrics": {"val": {"accuracy": accuracy}}}
+        push_to_hub(tiny(), "me/new", config, token="hf_x")
+        return here.repos["me/new"]["README.md"].decode()
+
+    assert "25.00" in push(0.25)
+    assert "75.00" in (second := push(0.75)) and "25.00" not in second
+    here.repos["me/new"]["README.md"] += b"Mine."
+    here.commit = COMMIT
+    assert push(0.5) == f"{second}Mine."
 
 
-def test_embedded_weights_end_to_end(tmp_path):
-    copy_package(tmp_path)
-    extra = {"recipe": {"lr": 1}, "training": {"seed": 5}, "metrics": {"train": 1, "val": {}}}
-    save_pretrained(fer_zoo.create_model("resnet50"), tmp_path / "run", extra)
-    python(EMBED, tmp_path / "run", path=tmp_path)
+@pytest.mark.parametrize("where", ["/api/", "commit"])
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_refused_upload_is_an_error_of_one_line(here, where, status):
+    here.faults = [Fault("POST", where, "status", status=status)] * 9
+    with pytest.raises(HubError, match=r"cannot upload me/new .*HF_TOKEN") as caught:
+        push_to_hub(tiny(), "me/new", token="hf_x")
+    assert "\n" not in str(caught.value)
+    here.faults = []
+    push_to_hub(tiny(), "me/new", token="hf_x")
+    assert here.repos["me/new"]["model.safetensors"]
 
 
-EMBED_BOTH = """
-import sys, pathlib, torch, fer_zoo
-from fer_zoo.errors import WeightsError
-from fer_zoo.hub import embed_weights
-from fer_zoo.model_info import model_rows
-
-root = pathlib.Path(sys.argv[1])
-assert root in pathlib.Path(fer_zoo.__file__).parents, "never the package that is tested"
-for tag in ("ferplus", "fer2013"):
-    path = embed_weights(root / tag, f"vgg.{tag}", {"val": {"accuracy": 0.5}})
-    assert path.name == f"fer_vgg.{tag}.safetensors"
-    if tag == "ferplus":
-        try:
-            fer_zoo.create_model("vgg", pretrained=True)
-        except WeightsError as error:
-            assert "vgg.fer2013 has no pretrained weights; there are vgg.ferplus" in str(error)
-assert fer_zoo.list_models(pretrained=True) == ["vgg.fer2013", "vgg.ferplus"]
-rows = [row["weights"] for row in model_rows("vgg", pretrained=True) if row["model"] == "vgg"]
-assert rows == ["fer2013", "ferplus"], rows
-for name, tag, n in (("vgg", "fer2013", 7), ("vgg.ferplus", "ferplus", 8)):
-    loaded = fer_zoo.create_model(name, pretrained=True)
-    saved = fer_zoo.create_model(root / tag, pretrained=True)
-    assert loaded.label_names == saved.label_names and loaded.num_classes == n
-    weight = saved.get_classifier().weight.half().float()
-    assert torch.equal(loaded.get_classifier().weight, weight)
-"""
-
-
-def test_two_tags_of_one_architecture_are_embedded(tmp_path):
-    copy_package(tmp_path)
-    for tag, names in (("fer2013", FER2013_LABELS), ("ferplus", FERPLUS_LABELS)):
-        save_pretrained(fer_zoo.create_model("vgg", label_names=names), tmp_path / tag)
-    python(EMBED_BOTH, tmp_path, path=tmp_path)
-    with pytest.raises(WeightsError, match="num_classes 7, but the package declares 8"):
-        embed_weights(tmp_path / "fer2013", "vgg.ferplus", {})
-
-
-def test_embedding_refuses_what_the_package_does_not_declare(tmp_path):
-    save_pretrained(fer_zoo.create_model("resnet50"), tmp_path / "a")
-    with pytest.raises(WeightsError, match="holds a fer_resnet50, not a fer_resnet18"):
-        embed_weights(tmp_path / "a", "resnet18", {})
-    with pytest.raises(UnknownModelError, match="no weights 'mine'"):
-        embed_weights(tmp_path / "a", "resnet50.mine", {})
-    save_pretrained(fer_zoo.create_model("resnet50", in_chans=3), tmp_path / "b")
-    with pytest.raises(WeightsError, match=r"input_size \[3, 48, 48\]"):
-        embed_weights(tmp_path / "b", "resnet50", {})
-    renamed = fer_zoo.create_model("resnet50", label_names=FER2013_LABELS[::-1])
-    save_pretrained(renamed, tmp_path / "c")
-    with pytest.raises(WeightsError, match="label_names"):
-        embed_weights(tmp_path / "c", "resnet50", {})
-    save_pretrained(tiny(), tmp_path / "d")
-    with pytest.raises(WeightsError, match="do not fit"):
-        embed_weights(tmp_path / "d", "cnn_transformer", {})
-    (tmp_path / "a" / "model.safetensors").write_bytes(b"")
-    with pytest.raises(WeightsError, match="sha256"):
-        embed_weights(tmp_path / "a", "resnet50", {})
+def test_an_upload_without_a_token_says_how_to_log_in(here):
+    here.faults = [Fault("POST", "/api/", "status", status=401)] * 9
+    with pytest.raises(HubError, match="hf auth login"):
+        push_to_hub(tiny(), "me/new")

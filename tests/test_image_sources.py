@@ -189,3 +189,61 @@ def test_streams_that_are_empty_read_already_or_text(tmp_path):
     for text in (io.StringIO("a"), path.open(encoding="utf-8")):
         with text, pytest.raises(ImageError, match="'rb'"):
             read_bytes(text)
+
+
+@pytest.mark.parametrize("name", ["\u8138.png", "my face.png", "a%20b.png", "a%2Bb.png?x=\u8138 1"])
+def test_addresses_as_browsers_show_them(name):
+    asked = []
+    with serving(lambda handler: (asked.append(handler.path), send(handler, PNG))) as url:
+        read_image(url.replace("face.png", name))
+    assert asked == ["/" + quote(name, safe="/%?=")]
+
+
+@pytest.mark.parametrize("password", ["secret", "p%40ss", "wrong"])
+def test_a_password_is_sent_to_its_server_alone_and_never_shown(password):
+    right = {base64.b64encode(f"me:{word}".encode()).decode() for word in ("secret", "p@ss")}
+
+    def other(handler):
+        send(handler, PNG, 500 if "Authorization" in handler.headers else 200)
+
+    def answer(handler):
+        if handler.headers.get("Authorization", "").removeprefix("Basic ") in right:
+            send(handler, b"", 302, Location=elsewhere)
+        else:
+            send(handler, b"", 401, **{"WWW-Authenticate": 'Basic realm="camera"'})
+
+    with serving(other) as elsewhere, serving(answer) as url:
+        known = url.replace("//", f"//me:{password}@")
+        if password != "wrong":
+            assert np.array_equal(np.asarray(read_image(known)), FACE)
+            return
+        with pytest.raises(ImageError, match="401") as caught:
+            read_image(known)
+    assert "wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sent", [PNG, PNG[:90], b""])
+def test_a_file_that_is_cut_off_on_its_way_is_told(sent):
+    said = {"Content-Length": "12345"}
+    with (
+        serving(lambda handler: send(handler, sent, **said)) as url,
+        pytest.raises(ImageError, match=rf"ended after {len(sent)} of 12,345 bytes"),
+    ):
+        read_image(url)
+
+
+def test_a_server_that_drips_its_answer_is_given_up(monkeypatch):
+    monkeypatch.setattr(image_sources, "URL_SECONDS", 0.2)
+    done = threading.Event()
+
+    def drip(handler):
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
+        while not done.wait(0.05):
+            try:
+                handler.wfile.write(b"a")
+            except OSError:
+                return
+
+    with serving(drip) as url, pytest.raises(ImageError, match=r"not complete after 0\.2 s"):
+        read_image(url)
+    done.set()

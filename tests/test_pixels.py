@@ -219,3 +219,27 @@ def test_tensors_without_plain_values_are_refused(dims):
                 assert "give" in str(error) or "convert" in str(error), name
             else:
                 assert name == "complex" and read is split_batch
+
+
+@settings(max_examples=30, deadline=None)
+@given(sides, st.integers(0, 2**31), st.floats(-1e-4, 1e-4), st.booleans())
+def test_rounding_beyond_white_and_black_does_not_matter(size, seed, off, as_tensor):
+    pixels = gray(*size, seed)
+    form = (pixels / 255 * (1 + abs(off)) + off).astype(np.float32)
+    found = read_image(torch.from_numpy(form) if as_tensor else form)
+    assert np.abs(np.asarray(found).astype(int) - pixels).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["bicubic", "bilinear"])
+@given(seed=st.integers(0, 2**31))
+@settings(max_examples=20, deadline=None)
+def test_what_resizing_adds_is_named(mode, seed):
+    """The advice of the message is right, and that of a normalisation is not the only one."""
+    small = torch.rand(1, 1, 12, 12, generator=torch.Generator().manual_seed(seed))
+    large = torch.nn.functional.interpolate(small, size=24, mode=mode)[0]
+    try:
+        found = np.asarray(read_image(large)).astype(float)
+    except ImageError as error:
+        assert mode == "bicubic" and "x.clip(0, 1)" in str(error)
+        found = np.asarray(read_image(large.clip(0, 1))).astype(float)
+    assert np.abs(found / 255 - large.clip(0, 1).numpy()[0]).max() < 0.003

@@ -16,7 +16,7 @@ def crops_text(path: Path) -> str:
     Args:
         path: The record, ``docs/results/crops.json``.
     """
-    result = json.loads(path.read_text())
+    result = json.loads(path.read_text("utf-8"))
     found = result["detectors"]
     upright = next(iter(found.values()))["upright"]
     parts = [

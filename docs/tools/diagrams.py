@@ -257,7 +257,8 @@ NOTES = {
     "provenance": "versions, machine", "preprocessing": "face to input",
     "images": "any image file", "figures": "for papers",
     "benchmark": "speed", "model_info": "what a model is", "errors": "with the way out",
-    "atomic": "files, whole or not", "labels": "names of classes",
+    "package_weights": "a run's best, inside", "publishing": "the zoo on the hub",
+    "atomic": "files, whole or not", "fonts": "any script", "labels": "names of classes",
 }  # fmt: skip
 
 

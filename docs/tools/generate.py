@@ -50,7 +50,7 @@ from video_tables import video_text
 from fer_zoo.model_table import TABLE_PATH
 from fer_zoo.training import recipe_of
 
-__all__ = ["RESULTS", "ROOT", "main", "record_of", "result_of"]  # publish.py uses these
+__all__ = ["RESULTS", "ROOT", "main", "record_of", "result_of"]  # embed.py uses these
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "models": lambda: models_table("docs/model_cards", twins=False),

@@ -13,7 +13,7 @@ def heat_maps_text(path: Path, weights: Mapping[str, str]) -> str:
         path: The record.
         weights: sha256 of the shipped weights by name.
     """
-    records = json.loads(path.read_text())
+    records = json.loads(path.read_text("utf-8"))
     counts = {record["faces"] for record in records.values()}
     machines = {record["hardware"] for record in records.values()}
     if len(counts) != 1:

@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from result_records import number, percent, record_of, result_of, shortened, spread
-from training_notes import begun, curves_lines, learnt, run_lines
+from result_records import number, percent, record_of, result_of, spread
+from training_notes import curves_lines, run_lines
 
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
-from fer_zoo.model_card import card_data
+from fer_zoo.model_card import FER2013_LIMITS, FER2013_TERMS, card_data, short_command
 from fer_zoo.models.weights import WeightsRecord
+from fer_zoo.publishing.repository import begun, learnt
 
 
 def model_card(name: str) -> str:
     """Returns the card of shipped weights."""
     result, record = result_of(name), record_of(name)
-    training, m = record.training, result["metrics"]
+    training, m, made = record.training, result["metrics"], result["provenance"]
     ferplus = same_labels(result["label_names"], FERPLUS_LABELS)
     which = "the faces on which more than half of the FER+ votes agree" if ferplus else "all faces"
     lines = [
@@ -39,7 +40,7 @@ def model_card(name: str) -> str:
         "## Figures",
         "",
         f"FER-2013 PublicTest, {which} ({m['n']:,}), computed in float32 by",
-        f"`{shortened(result['provenance']['command'])}` on {result['provenance']['hardware']}.",
+        f"`{short_command(made['command'])}` on {made['hardware']}.",
         "**PublicTest also chose the best epoch, so its figures are a little high.** PrivateTest",
         "was not used. One seed. 95 % intervals are from 2,000 bootstrap samples of groups",
         "of identical faces; they include neither the choice of the epoch nor other seeds.",
@@ -92,14 +93,10 @@ def model_card(name: str) -> str:
         *run_lines(record),
         "## Limits",
         "",
-        "The faces are grayscale, 48x48 pixels, from web searches of about 2013. People agree with",
-        "FER-2013's labels in about 65 % of cases (Goodfellow et al. 2013). An apparent expression",
-        "is not a felt emotion. It is unknown how figures differ by age, gender, ethnicity or",
-        "disability: FER-2013 has no such labels. Do not use the model for decisions about people;",
+        f"{FER2013_LIMITS};",
         "see [responsible use](../responsible_use.md).",
         "",
-        "The weights are under Apache-2.0. FER-2013's images have no clear licence; users must",
-        "judge what that means for weights trained on them. FER+ labels: MIT.",
+        FER2013_TERMS,
         "",
     ]
     return "\n".join(lines)

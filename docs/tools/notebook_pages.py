@@ -33,7 +33,9 @@ def notebook_page(name: str, source: str) -> tuple[str, dict[str, bytes]]:
 
     notebook = nbformat.reads(source, as_version=4)
     place = {"metadata": {"path": str(NOTEBOOKS)}}
-    client = NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", resources=place)
+    client = NotebookClient(
+        notebook, timeout=TIMEOUT, kernel_name="python3", coalesce_streams=True, resources=place
+    )
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     added = {
         "PYTHONPATH": os.pathsep.join(paths),

@@ -5,7 +5,6 @@ that were measured, and one of other weights is refused.
 """
 
 import json
-import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -49,7 +48,7 @@ def record_of(name: str) -> WeightsRecord:
     """Returns the record of shipped weights, such as ``dacl.fer2013``."""
     record = embedded_record(f"fer_{name}")
     if record is None:
-        sys.exit(f"{name} is not in the package: publish it first")
+        sys.exit(f"{name} is not in the package: embed it first")
     return record
 
 
@@ -67,9 +66,3 @@ def spread(interval: list[float]) -> str:
     """Returns an interval of shares in percent."""
     low, high = interval
     return f"{100 * low:.1f}-{100 * high:.1f}"
-
-
-def shortened(command: str) -> str:
-    """Shortens the paths of the program and of FER-2013 to their names."""
-    command = re.sub(r"^\S*/fer-zoo\b", "fer-zoo", command)
-    return re.sub(r"--data \S*?([^/\s]+)(?=\s|$)", r"--data \1", command)

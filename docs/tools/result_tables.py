@@ -15,10 +15,11 @@ import json
 import statistics
 import sys
 
-from result_records import RESULTS, ROOT, percent, result_of, rows, shortened, spread
+from result_records import RESULTS, ROOT, percent, result_of, rows, spread
 
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.evaluation.report import checks_text
+from fer_zoo.model_card import short_command
 
 
 def report_table() -> str:
@@ -140,7 +141,7 @@ def corruptions_table() -> str:
     for path in sorted(RESULTS.glob("*-corruptions.json")):
         name = path.stem.removesuffix("-corruptions")
         result, model = result_of(name, "-corruptions"), name.split(".")[0]
-        command = shortened(result["provenance"]["command"]).split(" --out ")[0]
+        command = short_command(result["provenance"]["command"]).split(" --out ")[0]
         if result["protocol"] != PROTOCOL:
             sys.exit(f"{path.name} is of {result['protocol']}: evaluate {name} again")
         lines += [

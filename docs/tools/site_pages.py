@@ -99,7 +99,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Makes links of the roles in docstrings, such as ``:class:`~fer_zoo.data.FER2013```."""
+    """Makes links of the roles in docstrings, such as ``:class:`~fer_zoo.data.FER2013```.
+
+    A cell with a range, such as 61.5-64.8, stays on one line.
+    """
+    html = re.sub(r"<td>([\d.]+-[\d.]+)</td>", r'<td class="range">\1</td>', html)
     return re.sub(
         r":(?:class|func|meth|mod|data|attr):<code>~?([\w.]+)(?:\(\))?</code>",
         r'<autoref optional identifier="\1"><code>\1</code></autoref>',

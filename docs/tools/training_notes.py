@@ -2,34 +2,13 @@
 
 import json
 import re
-from typing import Any
 
-from result_records import RECIPES, RESULTS, percent, record_of, result_of, shortened
+from result_records import RECIPES, RESULTS, percent, record_of, result_of
 
 from fer_zoo.errors import ConfigError
+from fer_zoo.model_card import short_command
 from fer_zoo.models.weights import WeightsRecord
 from fer_zoo.training import load_config, recipe_of
-
-
-def begun(recipe: dict[str, Any]) -> str:
-    """Says which weights a recipe starts from."""
-    if recipe.get("pretrained"):
-        return f"From the weights of `{recipe['pretrained']}`"
-    if recipe.get("pretrained_stem"):
-        return f"From scratch, except the stem of `{recipe['pretrained_stem']}`,"
-    return "From scratch"
-
-
-def learnt(recipe: dict[str, Any]) -> str:
-    """Says what a recipe's targets are."""
-    taught = [f"`{name.strip()}`" for name in recipe.get("teacher", "").split(",") if name]
-    teachers = f", and distilled from {', '.join(taught)}" if taught else ""
-    if recipe.get("labels") == "ferplus":
-        return f"targets from their FER+ votes (`{recipe['ferplus_target']}`){teachers}"
-    votes = (
-        " and the FER+ votes of the same faces as a second head" if recipe["ferplus_weight"] else ""
-    )
-    return f"their labels{votes}{teachers}"
 
 
 def run_lines(run: WeightsRecord) -> list[str]:
@@ -91,7 +70,7 @@ def train_command(run: WeightsRecord) -> str:
     name = name_of(run)
     if is_recipe_of(run):
         return f"fer-zoo train {name} --data fer2013.csv --out runs/{recipe_of(name)}"
-    return shortened(run.training["command"])
+    return short_command(run.training["command"])
 
 
 def name_of(run: WeightsRecord) -> str:

@@ -10,7 +10,7 @@ def video_text(path: Path) -> str:
     Args:
         path: The record, ``docs/results/video.json``.
     """
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text("utf-8"))
     results = record["results"]
     scenes = list(dict.fromkeys((r["width"], r["faces"]) for r in results))
     names = [f"{width} wide, {n} face{'s' * (n > 1)}" for width, n in scenes]

@@ -1,6 +1,7 @@
 """The command ``fer-zoo``: one module per command, each with ``add_arguments`` and ``run``."""
 
 import argparse
+import codecs
 import contextlib
 import errno
 import importlib
@@ -29,6 +30,7 @@ COMMANDS = {
     "bench": "measure training and inference speed on this machine",
     "audit": "look for duplicates, blank faces and wrong labels in a data set",
     "serve": "answer over HTTP: pictures in, faces and expressions out",
+    "publish": "upload the weights of the package to the Hugging Face hub",
 }
 
 
@@ -37,6 +39,19 @@ _SURROUNDINGS = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
     *(errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG),
 )
+#: Names of files need not be valid text, nor does every console know all letters.
+_AS_IT_CAN = "fer_zoo_as_it_can"
+
+
+def _write_as_it_can(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Writes the bytes that a file name was made of, and what has no byte as an escape."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeEncodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+codecs.register_error(_AS_IT_CAN, _write_as_it_can)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,6 +88,13 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def _open_closed_streams() -> None:
+    """Lets everything be printed where whoever started the process has closed the output."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
+
+
 @contextlib.contextmanager
 def _plain_messages() -> Iterator[None]:
     """Shows warnings, and what the package logs, as a line each on stderr."""
@@ -103,9 +125,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     command = next((word for word in argv if not word.startswith("-")), "")
+    _open_closed_streams()
     args = build_parser(command).parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be valid text
-        sys.stdout.reconfigure(errors="surrogateescape")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=_AS_IT_CAN)
     try:
         with _plain_messages():
             code = int(args.run(args))

@@ -44,9 +44,11 @@ class Columns:
 
     @property
     def names(self) -> list[str]:
-        """The names of all columns."""
-        said = [*self.image, *self.face, "label", "probability"]
-        return [*said, *_BOX, *self.label_names, *_LAST]
+        """The names of all columns; a class that is called like another column is marked."""
+        said = [*self.image, *self.face, "label", "probability", *_BOX]
+        taken = {*said, *_LAST}
+        shares = [f"{name} (class)" if name in taken else name for name in self.label_names]
+        return [*said, *shares, *_LAST]
 
     def rows(self, image: Sequence[str], faces: "Sequence[Prediction]") -> list[list[str]]:
         """Returns the rows of an image: one per face, or one without values."""
@@ -143,13 +145,18 @@ def open_csv(
         OutputError: If the file exists without ``resume``, has other columns or predictions made
             with other settings, or cannot be written.
     """
-    check_target(path)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give a file, such as {path / 'faces.csv'}")
+    if path.exists() and not path.is_file():  # a pipe or a device, which has no rows yet
+        writer = CsvWriter(_open(path, "w"), columns)
+        writer.write_header()
+        return writer
+    make_folder(path.parent)
     if path.exists() and not resume:
         raise OutputError(f"{path} is there already; use --resume to continue it, or another file")
     try:
-        with _open(path, "a+") as old:
-            old.seek(0)
-            write_atomically(path, lambda new: _copy(old, new, columns, done))
+        _open(path, "a").close()  # made, or known to be writable
+        write_atomically(path, lambda new: _copy(path, new, columns, done))
         return CsvWriter(_open(path, "a"), columns)
     except (ValueError, csv.Error) as error:
         raise OutputError(f"cannot continue {path}: {error}; or choose another file") from error
@@ -160,30 +167,38 @@ def open_csv(
 
 
 def _copy(
-    old: TextIO, path: Path, columns: Columns, done: Callable[[list[list[str]]], object]
+    path: Path, partial: Path, columns: Columns, done: Callable[[list[list[str]]], object]
 ) -> None:
     """Copies the images whose rows are complete."""
+    with _open(path, "r") as old, _open(partial, "w") as new:
+        _copy_rows(old, new, columns, done)
+
+
+def _copy_rows(
+    old: TextIO, new: TextIO, columns: Columns, done: Callable[[list[list[str]]], object]
+) -> None:
     names = columns.names
     if not _lines([names]).startswith(old.readline()):  # it may be cut off
-        raise ValueError("its columns are not those of these labels")
+        raise ValueError(
+            "its columns are not those of these labels, or an editor has changed its lines"
+        )
     lines = (line for line in old if line.endswith("\n"))
     rows = (row for row in csv.reader(lines) if len(row) == len(names))
     last: list[list[str]] = []
-    with _open(path, "w") as new:
-        new.write(_lines([names]))
-        for _, found in groupby(rows, key=itemgetter(0)):
-            if last:
-                new.write(_lines(last))
-                done(last)
-            last = list(found)
-            if others := {row[-1] for row in last} - {columns.settings}:
-                raise ValueError(
-                    f"it was made with {others.pop()!r}, not with {columns.settings!r}: give the "
-                    "same model and options"
-                )
-        if last and not last[0][names.index("x0")]:
+    new.write(_lines([names]))
+    for _, found in groupby(rows, key=itemgetter(0)):
+        if last:
             new.write(_lines(last))
             done(last)
+        last = list(found)
+        if others := {row[-1] for row in last} - {columns.settings}:
+            raise ValueError(
+                f"it was made with {others.pop()!r}, not with {columns.settings!r}: give the "
+                "same model and options"
+            )
+    if last and not last[0][names.index("x0")]:
+        new.write(_lines(last))
+        done(last)
 
 
 def _lines(rows: list[list[str]]) -> str:

@@ -36,7 +36,7 @@ def find_images(patterns: Iterable[str]) -> FoundFiles:
             the files below it that are named like images and not hidden, by links too.
 
     Raises:
-        ImageError: If an argument is empty, or a folder cannot be read.
+        ImageError: If an argument is empty, a folder cannot be read, or standard input is closed.
     """
     from glob import glob
 
@@ -48,7 +48,9 @@ def find_images(patterns: Iterable[str]) -> FoundFiles:
     for pattern in patterns:
         if not pattern:
             raise ImageError("an argument is empty; give files, quoted globs or folders of images")
-        path = Path(pattern).expanduser()
+        if pattern == STDIN and sys.stdin is None:
+            raise ImageError("standard input is closed; give files")
+        path = _of_home(pattern)
         if pattern == STDIN or "://" in pattern or is_data_uri(pattern):
             files = [pattern]
         elif is_folder(path):
@@ -64,6 +66,14 @@ def find_images(patterns: Iterable[str]) -> FoundFiles:
             missing.append(pattern)
         found.update(dict.fromkeys(files))
     return FoundFiles(list(found), missing, describe_left_out(others - set(found)))
+
+
+def _of_home(text: str) -> Path:
+    """Returns a path, with ~ as the home folder where there is one."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # of nobody here
+        return Path(text)
 
 
 def is_folder(path: Path) -> bool:
@@ -176,7 +186,7 @@ class Contents:
 
         for path in paths:
             local = "://" not in path and path != STDIN
-            if local and (is_data_uri(path) or Path(path).expanduser().is_file()):
+            if local and (is_data_uri(path) or _of_home(path).is_file()):
                 yield path
             elif path != STDIN and not (self.keep or local):
                 yield path  # a URL is fetched by the thread that reads it

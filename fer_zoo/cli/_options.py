@@ -1,6 +1,7 @@
 """Options that several commands have in common."""
 
 import argparse
+from pathlib import Path
 
 _Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
 
@@ -12,9 +13,21 @@ DATA_HELP = (
 )
 
 
+def path_text(text: str) -> str:
+    """Reads an option that is a path or a dash; an empty one would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; give a path")
+    return text
+
+
+def path_option(text: str) -> Path:
+    """Reads an option that is a path."""
+    return Path(path_text(text))
+
+
 def add_split(parser: _Arguments) -> None:
     """Adds which faces to measure on: ``--data``, ``--split``, and what belongs to the data."""
-    parser.add_argument("--data", required=True, metavar="PATH", help=DATA_HELP)
+    parser.add_argument("--data", required=True, type=path_text, metavar="PATH", help=DATA_HELP)
     parser.add_argument(
         "--split",
         default="",

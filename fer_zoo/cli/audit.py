@@ -1,9 +1,11 @@
 """fer-zoo audit."""
 
 import argparse
-from pathlib import Path
+import logging
 
-from fer_zoo.cli._options import DATA_HELP, add_compute, add_format
+from fer_zoo.cli._options import DATA_HELP, add_compute, add_format, path_option
+
+_logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="correlation of the pixels that near duplicates exceed (0.98)",
     )
     parser.add_argument(
-        "--out", metavar="OUT", type=Path, help="write audit.json and contact sheets there"
+        "--out", metavar="OUT", type=path_option, help="write audit.json and contact sheets there"
     )
     add_format(parser)
     group = parser.add_argument_group("label noise, needs fer_zoo[audit]")
@@ -61,12 +63,14 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         make_folder(args.out)  # before minutes are spent
     splits = open_data(data, names=args.labels, votes="none", on_error="skip")
+    for part in splits.values():
+        _logger.info("%s", part.summary or part)
     noise = None
     if args.label_noise:
         faces = splits.get(args.split, splits.get(""))  # folders without splits are one
         if faces is None:
             raise SplitNotFoundError(
-                f"no split {args.split!r}; this data set has {', '.join(splits)}"
+                f"no split {args.split!r}; this data set has {', '.join(splits)} (--split)"
             )
         noise = find_label_noise(
             faces, args.label_noise, batch_size=args.batch_size, device=args.device

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             f"{b.model:<20}{b.img_size:>7}{b.train_images_per_second:>13.1f}"
             f"{'-' if captured is None else f'{captured:.1f}':>10}{100 * b.outside_share:>11.2f}"
             f"{b.infer_images_per_second:>13.1f}{b.infer_milliseconds:>12.2f}"
-            f"{b.peak_memory_mib:>10.0f}",
+            f"{'-' if b.peak_memory_mib is None else f'{b.peak_memory_mib:.0f}':>10}",
             flush=True,
         )
     return 0

@@ -1,9 +1,8 @@
 """fer-zoo compare."""
 
 import argparse
-from pathlib import Path
 
-from fer_zoo.cli._options import add_compute, add_format, add_split
+from fer_zoo.cli._options import add_compute, add_format, add_split, path_option
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
-        type=Path,
+        type=path_option,
         help="write comparison.json there, and a picture, disagreements: the faces that one "
         "model gets right and the other wrong",
     )

@@ -2,7 +2,8 @@
 
 import argparse
 import contextlib
-from pathlib import Path
+
+from fer_zoo.cli._options import path_option
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", type=int, default=8000, help="of this machine (8000); 0 for any")
     parser.add_argument(
-        "--build", metavar="FOLDER", type=Path, help="write the page there, and serve nothing"
+        "--build",
+        metavar="FOLDER",
+        type=path_option,
+        help="write the page there, and serve nothing",
     )
     parser.add_argument(
         "--models",

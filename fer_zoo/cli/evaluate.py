@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_zoo.cli._options import add_compute, add_format, add_split
+from fer_zoo.cli._options import add_compute, add_format, add_split, path_option
 
 if TYPE_CHECKING:
     from fer_zoo.evaluation import Evaluation
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "of all corruptions, or of these (jpeg,rotation); writes corruptions.json and a "
         "picture to --out",
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, help="write metrics.json there")
+    parser.add_argument("--out", metavar="DIR", type=path_option, help="write metrics.json there")
     parser.add_argument(
         "--plots",
         action="store_true",

@@ -2,10 +2,9 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_zoo.cli._options import add_detector
+from fer_zoo.cli._options import add_detector, path_option
 
 if TYPE_CHECKING:
     from fer_zoo.explanation import Explanation
@@ -42,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save",
         required=True,
-        type=Path,
+        type=path_option,
         metavar="FILE",
         help="the picture to write: .png, .pdf or .svg",
     )

@@ -1,7 +1,8 @@
 """fer-zoo export."""
 
 import argparse
-from pathlib import Path
+
+from fer_zoo.cli._options import path_option
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", choices=("onnx", "pt2"), help="format; by default what --out ends in, else onnx"
     )
-    parser.add_argument("--out", metavar="FILE", type=Path, help="the file to write")
+    parser.add_argument("--out", metavar="FILE", type=path_option, help="the file to write")
     parser.add_argument(
         "--raw",
         action="store_true",

@@ -11,7 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_zoo.cli._options import add_compute, add_detector, add_model, add_search, add_workers
+from fer_zoo.cli._options import (
+    add_compute,
+    add_detector,
+    add_model,
+    add_search,
+    add_workers,
+    path_option,
+    path_text,
+)
 
 if TYPE_CHECKING:
     from fer_zoo.cli._files import Contents
@@ -74,7 +82,10 @@ def _add_reading(group: "argparse._ArgumentGroup") -> None:
 
 def _add_output(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
-        "--save", metavar="DIR", type=Path, help="write copies with boxes and labels drawn there"
+        "--save",
+        metavar="DIR",
+        type=path_option,
+        help="write copies with boxes and labels drawn there",
     )
     form = group.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a JSON object per face")
@@ -82,6 +93,7 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         "--csv",
         nargs="?",
         const="-",
+        type=path_text,
         metavar="FILE",
         help="print comma-separated values, or write them to a new FILE as they come",
     )

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_zoo.cli._options import add_model
+from fer_zoo.cli._options import add_model, path_option
 
 if TYPE_CHECKING:
     from fer_zoo.inference.base_predictor import BasePredictor
@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address (127.0.0.1); 0.0.0.0 for all")
     parser.add_argument("--port", type=int, default=8000, help="port (8000); 0 for a free one")
     parser.add_argument(
-        "--token-file", type=Path, metavar="FILE", help=f"file with the token, instead of {TOKEN}"
+        "--token-file",
+        type=path_option,
+        metavar="FILE",
+        help=f"file with the token, instead of {TOKEN}",
     )
     parser.add_argument(
         "--detector",
@@ -129,7 +132,7 @@ def _token(file: Path | None) -> str | None:
     if file is None:
         return os.environ.get(TOKEN)
     try:
-        return file.read_text()
+        return file.read_text("utf-8")
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: no token can be read from it: {error}") from error
 

@@ -14,7 +14,7 @@ from typing import Any, get_origin, get_type_hints
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments; every field of TrainConfig is a flag."""
-    from fer_zoo.cli._options import DATA_HELP, add_format
+    from fer_zoo.cli._options import DATA_HELP, add_format, path_text
     from fer_zoo.training.config import TrainConfig
 
     parser.description = (
@@ -23,8 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "A flag overrides the recipe. --resume continues an interrupted run."
     )
     parser.add_argument("model", nargs="?", help="model name; by default the recipe's")
-    parser.add_argument("--data", required=True, metavar="PATH", help=DATA_HELP)
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument("--data", required=True, type=path_text, metavar="PATH", help=DATA_HELP)
+    parser.add_argument(
+        "--out", required=True, type=path_text, metavar="DIR", help="folder of the run"
+    )
     parser.add_argument("--recipe", help="a recipe's name or TOML file")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument(

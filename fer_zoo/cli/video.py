@@ -5,10 +5,16 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_zoo.cli._options import add_compute, add_detector, add_model, add_search, add_workers
+from fer_zoo.cli._options import (
+    add_compute,
+    add_detector,
+    add_model,
+    add_search,
+    add_workers,
+    path_option,
+)
 
 if TYPE_CHECKING:
     from fer_zoo.video import VideoPredictor
@@ -39,16 +45,18 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--save",
         metavar="FILE",
-        type=Path,
+        type=path_option,
         help="write the video with boxes and labels drawn, and its sound: .mp4, .mov, .mkv, .webm",
     )
     group.add_argument("--no-sound", action="store_true", help="save the video without its sound")
-    group.add_argument("--csv", metavar="FILE", type=Path, help="write a row per frame and face")
+    group.add_argument(
+        "--csv", metavar="FILE", type=path_option, help="write a row per frame and face"
+    )
     group.add_argument("--resume", action="store_true", help="continue FILE of --csv")
     group.add_argument(
         "--plot",
         metavar="FILE",
-        type=Path,
+        type=path_option,
         help="draw each face's expressions over time: .png, .pdf or .svg",
     )
     group.add_argument("--show", action="store_true", help="show the video in a window meanwhile")

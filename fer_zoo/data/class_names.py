@@ -3,14 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fer_zoo.data.class_refusals import refuse_copies, refuse_one_class, refuse_what_names_no_class
+from fer_zoo.data.class_refusals import (
+    refuse_copies,
+    refuse_named_files,
+    refuse_one_class,
+    refuse_what_names_no_class,
+)
 from fer_zoo.data.given_names import Names, NumberedNames, parse_names
-from fer_zoo.data.label_text import cleaned, few, flag_for, key_of, number_of, plain_name
+from fer_zoo.data.label_text import (
+    cleaned,
+    few,
+    flag_for,
+    key_of,
+    meaning_of,
+    number_of,
+    plain_name,
+)
 from fer_zoo.data.listing import Listing
 from fer_zoo.errors import DataError
-from fer_zoo.labels import (
-    label_indices,
-)
+from fer_zoo.labels import label_indices
 
 
 def name_classes(listing: Listing, names: Names = ()) -> Listing:
@@ -37,6 +48,7 @@ def name_classes(listing: Listing, names: Names = ()) -> Listing:
     else:
         refuse_what_names_no_class(listing, found)
         refuse_copies(listing, found)
+        refuse_named_files(listing, found)
         new = {label: plain_name(label) for label in found}
         order = tuple(sorted(set(new.values()), key=str.lower))
         new, order = _one_spelling(new, order)
@@ -68,7 +80,12 @@ def _renamed(listing: Listing, found: list[str], given: Mapping[str, str]) -> di
             f"{listing.where}: --labels names {', '.join(unused)}, and the classes there are "
             f"{few(found)}"
         )
-    return {label: keys.get(key_of(label), plain_name(label)) for label in found}
+    spelled = {meaning_of(name): name for name in given.values()}
+    return {
+        label: keys.get(key_of(label))
+        or spelled.setdefault(meaning_of(label), plain_name(label))  # one name for what is the same
+        for label in sorted(found)
+    }
 
 
 def _in_order(listing: Listing, found: list[str], names: tuple[str, ...]) -> dict[str, str]:

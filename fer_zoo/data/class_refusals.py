@@ -3,11 +3,12 @@
 import re
 import shlex
 
+from fer_zoo.data.filesystem import ZipArchive
 from fer_zoo.data.label_text import cleaned, few, flag_for, key_of, number_of
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import is_container, split_of_folder
 from fer_zoo.errors import DataError
-from fer_zoo.labels import NUMBERED_LABELS
+from fer_zoo.labels import NUMBERED_LABELS, canonical_label, is_expression
 
 _COPY = re.compile(r"[\s_-]*(\(\d+\)|copy( ?\(\d+\))?)$")
 
@@ -36,6 +37,26 @@ def refuse_what_names_no_class(listing: Listing, found: list[str]) -> None:
             "class is expected, FOLDER/<class>/* or FOLDER/train/<class>/*. Give the folder that "
             "has the class folders, a table of paths and labels (--data faces.csv), or name the "
             f"class: {flag_for(strange[:1])}"
+        )
+
+
+def refuse_named_files(listing: Listing, found: list[str]) -> None:
+    """Refuses folders, such as people, whose files tell expressions: anna/happy_1.png."""
+    if listing.told_by or any(map(is_expression, found)):
+        return
+    told: dict[str, set[str]] = {}
+    for name, label in zip(listing.files, listing.labels, strict=True):
+        words = re.split(r"[\W\d_]+", name.rpartition("/")[2].rpartition(".")[0])
+        expressions = {canonical_label(word) for word in words if is_expression(word)}
+        if len(expressions) != 1:
+            return
+        told.setdefault(label, set()).update(expressions)
+    if any(len(expressions) > 1 for expressions in told.values()):
+        raise DataError(
+            f"{listing.where}: the classes would be the folders {few(found)}, and the names of the "
+            f"files tell expressions ({listing.files[0]}). Give a table of paths and labels "
+            "(--data faces.csv), arrange the files as FOLDER/<class>/*, or say that the folders "
+            f"are the classes: --labels {shlex.quote(','.join(found))}"
         )
 
 
@@ -71,6 +92,8 @@ def refuse_one_class(listing: Listing, order: tuple[str, ...]) -> None:
     if listing.labels and listing.labels[0] in folders[:-1]:
         inner = "/".join(folders[: folders.index(listing.labels[0]) + 1])
         deeper = f" (--data {listing.fs.path}/{inner}, if its folders are the classes)"
+        if isinstance(listing.fs, ZipArchive):
+            deeper = f" ({inner} of it, unpacked, if its folders are the classes)"
     raise DataError(
         f"{listing.where}: all {len(listing.files):,} images are of one class, "
         f"{order[0] if order else 'none'!r} (the first is {first}){left_out}; two or more are "

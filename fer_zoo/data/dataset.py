@@ -222,6 +222,10 @@ def on_shared_classes(faces: FaceDataset, label_names: tuple[str, ...]) -> FaceD
         notes.append(
             f"the data lacks {', '.join(extra)}: predicting one of these counts as an error"
         )
+    said = faces.note.split("\n")
+    notes = [note for note in notes if note not in said]
+    if not left_out and not notes:  # the same was asked for before
+        return faces
     why = f"{int(known_face.sum()):,} of the model's classes"
     return faces.take(known_face, why=why, note="\n".join(notes))
 

@@ -1,5 +1,6 @@
 """Where files lie: in a folder, or in a zip file that is read without being unpacked."""
 
+import errno
 import io
 import os
 import weakref
@@ -92,7 +93,10 @@ class LocalFolder:
 
     def has(self, name: str) -> bool:
         """Says whether there is a file of this name, which may lead out of the folder."""
-        return (self.path / name).is_file()
+        try:
+            return (self.path / name).is_file()
+        except OSError as error:
+            return error.errno != errno.ENAMETOOLONG  # one that may not be seen is there
 
     def open(self, name: str) -> BinaryIO:
         """Opens a file to be read."""

@@ -93,6 +93,8 @@ def _nothing(fs: FileSystem) -> str:
     found = f"no faces with labels in {fs.path}"
     if loose:
         found = f"the {len(loose):,} images of {fs.path} lie in no class folder (first {loose[0]})"
+    if unlisted := fs.survey().unlisted:
+        found += f"; {', '.join(unlisted[:5])} cannot be listed: see who may read it"
     if others:
         found += f"; there {'is' if len(others) == 1 else 'are'} {', '.join(others[:5])}"
     if any(name.lower().endswith(_TEXTS) for name in others):

@@ -170,7 +170,8 @@ def check_split(listing: Listing, split: str) -> Listing:
         SplitNotFoundError: If it does not.
     """
     if split not in listing.split_names:
-        there = ", ".join(filter(None, listing.split_names)) or "none"
+        names = [*filter(None, listing.split_names)]
+        there = f"{', '.join(names)} (--split)" if names else "none"
         raise SplitNotFoundError(f"no split {split!r} in {listing.where}; its splits: {there}")
     return listing
 

@@ -1,8 +1,8 @@
 """What a user calls the classes: ``--labels``, or ``names``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from fer_zoo.data.label_text import meaning_of
+from fer_zoo.data.label_text import key_of, meaning_of
 from fer_zoo.errors import ConfigError
 from fer_zoo.labels import NUMBERED_LABELS, canonical_label
 
@@ -26,7 +26,7 @@ def parse_names(names: Names) -> tuple[str, ...] | Mapping[str, str]:
         {'1': 'surprise', '2': 'fear'}
     """
     if isinstance(names, Mapping):
-        return names
+        return names if isinstance(names, NumberedNames) else _checked(names.items())
     if isinstance(names, str):
         if names.lower() in NUMBERED_LABELS:
             labels, first = NUMBERED_LABELS[names.lower()]
@@ -39,24 +39,33 @@ def parse_names(names: Names) -> tuple[str, ...] | Mapping[str, str]:
                     f"--labels {names}: write every class as OLD=NEW (1=surprise,2=fear), or all "
                     "as names in order (surprise,fear)"
                 )
-            _refuse_synonyms([new.strip() for _, new in pairs], names)
-            return {old.strip(): new.strip() for old, new in pairs}
+            return _checked(pairs)
         names = parts
+    names = tuple(map(str, names))
     if not all(names) or len({canonical_label(name) for name in names}) < len(names):
         raise ConfigError(
             f"--labels {','.join(names)}: an empty name, or two names of one class; give each "
             f"class once, or one of {', '.join(NUMBERED_LABELS)}"
         )
-    return tuple(names)
+    return names
 
 
-def _refuse_synonyms(new: Sequence[str], names: str) -> None:
-    """Refuses two spellings of one class, which would become two classes."""
+def _checked(pairs: Iterable[tuple[object, object]]) -> dict[str, str]:
+    """Returns names by what they stand for.
+
+    Raises:
+        ConfigError: If something has two names, or two names mean the same class.
+    """
+    found: dict[str, str] = {}
+    names: dict[str, str] = {}  # by what stands for them
     spelled: dict[str, str] = {}
-    for name in new:
-        other = spelled.setdefault(canonical_label(name), name)
-        if other != name:
-            raise ConfigError(f"--labels {names}: {other} and {name} mean the same; write one")
+    for old, new in ((str(old).strip(), str(new).strip()) for old, new in pairs):
+        if (other := names.setdefault(key_of(old), new)) != new:
+            raise ConfigError(f"--labels: {old} is {other} and {new} too; write one")
+        if (other := spelled.setdefault(canonical_label(new), new)) != new:
+            raise ConfigError(f"--labels: {other} and {new} mean the same; write one")
+        found[old] = new
+    return found
 
 
 def expected_keys(names: Names) -> frozenset[str]:

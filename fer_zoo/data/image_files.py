@@ -1,6 +1,5 @@
 """Image files in class folders: found by name, then read as gray faces."""
 
-import io
 import lzma
 import time
 import warnings
@@ -16,14 +15,15 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from fer_zoo.data.boxes import Box
 from fer_zoo.data.filesystem import FileSystem
-from fer_zoo.errors import DataError, FerZooError
+from fer_zoo.data.results import is_result_picture
+from fer_zoo.errors import DataError, ImageError
 from fer_zoo.image_names import is_image_name
-from fer_zoo.images import read_image
+from fer_zoo.images import read_picture
 
 T = TypeVar("T")
 
@@ -54,16 +54,18 @@ class ImageFile:
 
 
 def list_images(fs: FileSystem, names: Sequence[str] | None = None) -> list[ImageFile]:
-    """Returns the images that lie in a folder, sorted by name.
+    """Returns the images that lie in a folder, sorted by name; pictures of results are left out.
 
     Args:
         fs: Where they lie.
         names: All names of it, if they have been listed.
     """
     found = []
-    for name in fs.files() if names is None else names:
+    names = fs.files() if names is None else names
+    there = frozenset(names)
+    for name in names:
         *folders, _ = name.split("/")
-        if folders and is_image_name(name):
+        if folders and is_image_name(name) and not is_result_picture(name, there):
             found.append(ImageFile(name, tuple(folders[:-1]), folders[-1]))
     return found
 
@@ -170,7 +172,7 @@ class FaceFiles:
         self, positions: Sequence[int]
     ) -> Generator[NDArray[np.uint8] | DataError, None, None]:
         """Yields the face at each position, or why it cannot be used."""
-        with _strict_pillow(), ThreadPoolExecutor(THREADS) as pool:
+        with _quiet_pillow(), ThreadPoolExecutor(THREADS) as pool:
             for first in range(0, len(positions), _AT_ONCE):  # so that few wait to be taken
                 yield from pool.map(self._read_one, positions[first : first + _AT_ONCE])
 
@@ -190,38 +192,30 @@ class FaceFiles:
 
 
 @contextmanager
-def _strict_pillow() -> Iterator[None]:
-    """Makes Pillow refuse huge images; its warnings of odd metadata do not matter here."""
+def _quiet_pillow() -> Iterator[None]:
+    """Leaves out Pillow's warnings of odd metadata, which do not matter here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
 
 def _decode(data: bytes, where: str, side: int, resize: bool, box: Box | None) -> NDArray[np.uint8]:
     try:
-        image = Image.open(io.BytesIO(data))
-        if not resize and image.size != (side, side):
-            raise DataError(
-                f"{where} is {image.width}x{image.height}, not {side}x{side} as in FER-2013; "
-                "FaceFolder reads faces of any size"
-            )
-        size = image.size
-        whole = read_image(image)  # of less pixels, if it is huge
-        face = whole if box is None else _crop(whole, box, max(size) / max(whole.size), where)
-        face = face.convert("L")
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(f"{where}: {error}; shrink it first") from error
-    except DataError:
-        raise
-    except FerZooError as error:
-        if error.__cause__ is not None:  # what a decoder raised; another try may read it
-            raise OSError(f"damaged image: {error.__cause__}") from error
-        raise DataError(f"{where}: {error}") from error
-    except UnidentifiedImageError as error:
-        raise OSError("damaged image: Pillow does not know its format") from error
-    except Exception as error:  # decoders of damaged files raise nearly anything
-        raise OSError(f"damaged image: {error}") from error
+        picture = read_picture(data)
+    except ImageError as error:
+        reason = str(error).removeprefix("the bytes: ").replace("the bytes", "the image", 1)
+        # what a decoder raised, or an empty file: another try may read it
+        if error.__cause__ is not None or not data:
+            raise OSError(reason) from error
+        raise DataError(f"{where}: {reason}") from error
+    if not resize and picture.size != (side, side):
+        raise DataError(
+            f"{where} is {picture.size[0]}x{picture.size[1]}, not {side}x{side} as in FER-2013; "
+            "FaceFolder reads faces of any size"
+        )
+    whole = picture.image
+    face = whole if box is None else _crop(whole, box, max(picture.size) / max(whole.size), where)
+    face = face.convert("L")
     if face.size != (side, side):
         face = face.resize((side, side), Image.Resampling.BILINEAR)
     return np.asarray(face)

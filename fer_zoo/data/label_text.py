@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from fer_zoo.data.splits import CONTAINER_WORDS, words_of
+from fer_zoo.fonts import printable
 from fer_zoo.labels import canonical_label, is_expression
 
 _NUMBER = re.compile(
@@ -55,7 +56,8 @@ def number_of(label: str) -> int | None:
 
 def cleaned(label: str) -> str:
     """Returns a label without what cannot be seen: forms of accents, blanks, zero widths."""
-    seen = (c for c in unicodedata.normalize("NFC", label) if unicodedata.category(c) != "Cf")
+    text = unicodedata.normalize("NFC", printable(label))
+    seen = (c for c in text if unicodedata.category(c) != "Cf")
     return " ".join("".join(seen).split())
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fer_zoo.data.filesystem import Survey
+from fer_zoo.data.results import is_result_picture
 from fer_zoo.image_names import describe_left_out, is_image_name
 
 
@@ -19,6 +20,11 @@ def describe_survey(survey: Survey | None, images: Sequence[str]) -> list[str]:
     loose = [name for name in survey.files if "/" not in name and is_image_name(name)]
     if loose:
         said.append(f"left out {_counted(loose, 'image', 'images')} in no folder")
+    there = frozenset(survey.files)
+    results = [n for n in survey.files if is_image_name(n) and is_result_picture(n, there)]
+    results = [name for name in results if name not in loose]
+    if results:
+        said.append(f"left out {_counted(results, 'picture', 'pictures')} of results")
     empty = _without_images(survey.folders, images)
     if empty:
         said.append(f"{_counted(empty, 'folder', 'folders')} without images")

@@ -62,10 +62,14 @@ def cached(models: Sequence[str] = MODELS) -> Path:
     stamp = folder.with_name("demo.json")
     make_folder(folder.parent)
     with FileLock(folder.with_name("demo.lock")):
-        if not (folder / _MARK).is_file() or not stamp.is_file() or stamp.read_text() != wanted:
+        if (
+            not (folder / _MARK).is_file()
+            or not stamp.is_file()
+            or stamp.read_text("utf-8") != wanted
+        ):
             stamp.unlink(missing_ok=True)
             build(folder, models)
-            stamp.write_text(wanted)
+            stamp.write_text(wanted, "utf-8")
     return folder
 
 

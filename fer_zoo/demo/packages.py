@@ -66,7 +66,13 @@ def install_engines(folder: Path) -> None:
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         try:
             subprocess.run(
-                command, cwd=place, check=True, capture_output=True, text=True, timeout=_NPM_SECONDS
+                command,
+                cwd=place,
+                check=True,
+                capture_output=True,
+                timeout=_NPM_SECONDS,
+                encoding="utf-8",
+                errors="replace",
             )
         except (OSError, subprocess.SubprocessError) as error:
             said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()

@@ -1,5 +1,6 @@
 """The faces that a model is measured on, and those of its own training."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from fer_zoo.data.splits import check_share
 from fer_zoo.errors import DataError
 from fer_zoo.inference.logits import LoadedModel
 from fer_zoo.models.weights import CONFIG_NAME, read_config
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def open_measured(
             val_share=share,
             on_error=options.on_error,
         )
+        _logger.info("%s", faces.summary or faces)
         if shares and split in ("train", "all"):
             trained = f"{split}: a model was trained on these faces, so this is no measure of it"
             faces.note = "\n".join(filter(None, (faces.note, trained)))

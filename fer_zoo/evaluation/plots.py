@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fer_zoo.evaluation.metrics import Floats, Integers, expected_calibration_error, reliability
 from fer_zoo.figures import COLUMN, PALETTE, figure, wrap_title
+from fer_zoo.fonts import printable
 
 #: Faces that a contact sheet shows at most.
 FACES_PER_SHEET = 100
@@ -37,8 +38,8 @@ def save_contact_sheet(
         for axes, image, caption in zip(grid.flat, images, captions, strict=False):
             axes.imshow(image, cmap="gray", vmin=0, vmax=255)
             below = {"ha": "center", "va": "top", "transform": axes.transAxes}
-            axes.text(0.5, -0.04, caption, fontsize=6, **below)
-        sheet.suptitle(title, fontsize=10)
+            axes.text(0.5, -0.04, printable(caption), fontsize=6, **below)
+        sheet.suptitle(printable(title), fontsize=10)
 
 
 def save_confusion(

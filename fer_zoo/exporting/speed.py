@@ -1,6 +1,7 @@
 """How fast one face is named by torch, by onnxruntime in 32 and 8 bits, and by the package fer."""
 
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -34,7 +35,7 @@ import numpy
 from {module} import Predictor
 Predictor({model!r})(numpy.zeros((48, 48), numpy.uint8))
 seconds, status = time.perf_counter() - start, pathlib.Path("/proc/self/status")
-lines = status.read_text().splitlines() if status.is_file() else []  # Linux alone says it
+lines = status.read_text("utf-8").splitlines() if status.is_file() else []  # Linux alone says it
 peak = next((int(line.split()[1]) / 2**10 for line in lines if line.startswith("VmHWM:")), None)
 print(json.dumps([seconds, peak]))
 """
@@ -113,7 +114,7 @@ def time_engines(
 
 def _engines(model: str, folder: Path, data: str | None, threads: int) -> list[_Engine]:
     """Returns torch, onnxruntime in 32 bits, and in 8 bits if these cost little."""
-    stem = model.replace("/", "-").replace(",", "+")
+    stem = re.sub(r"[\\/:]", "-", model).replace(",", "+")
     plain = export(model, folder / f"{stem}.onnx")
     small = None
     if data is not None:

@@ -80,6 +80,8 @@ class BasePredictor(ABC, Generic[Found]):
         max_pixels: int = MAX_PIXELS,
         workers: int = 0,
     ) -> None:
+        batch_size, workers, views = map(_plain, (batch_size, workers, views))
+        bits, max_pixels, margin = map(_plain, (bits, max_pixels, margin))
         check_whole("batch_size", batch_size, 1)
         check_whole("workers", workers, 0)
         check_views(views)
@@ -244,6 +246,11 @@ class BasePredictor(ABC, Generic[Found]):
         best = max(range(len(row)), key=row.__getitem__)
         named = dict(zip(self.label_names, row, strict=True))
         return Prediction(self.label_names[best], row[best], named, box, path, warning)
+
+
+def _plain(value: Any) -> Any:
+    """Returns a number of numpy as Python's, and everything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_whole(name: str, value: object, least: int) -> None:

@@ -100,6 +100,11 @@ def load_model(model: ModelLike, device: str | torch.device | None = None) -> Lo
     return LoadedModel(ready, name, place, label_names, preprocessing_of(ready), sha256)
 
 
+def dtype_of(module: nn.Module) -> torch.dtype:
+    """Returns the type of a model's weights, such as float32."""
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+
+
 def _members(name: str) -> list[str]:
     """Returns the models that a text names; commas are between those of an ensemble."""
     members = [part.strip() for part in name.split(",")]
@@ -185,12 +190,12 @@ def logits_of_views(
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size} (--batch-size); it must be 1 or more")
     loaded, functions = load_model(model, device), view_functions(views)
-    parts = [torch.empty(views, 0, len(loaded.label_names))]
+    parts, kind = [torch.empty(views, 0, len(loaded.label_names))], dtype_of(loaded.module)
     with _in_eval_mode(loaded.module, loaded.device) as forward:
         for first in range(0, len(images), batch_size):
             batch = transform(images[first : first + batch_size], first=first)
             seen = [batch if views == 1 else _view(batch, function) for function in functions]
-            inputs = [loaded.preprocessing.tensor(view.to(loaded.device)) for view in seen]
+            inputs = [loaded.preprocessing.tensor(view.to(loaded.device)).to(kind) for view in seen]
             parts.append(torch.stack([forward(x).float().cpu() for x in inputs]))
     return torch.cat(parts, dim=1)
 

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from fer_zoo.errors import ConfigError
 from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
 from fer_zoo.inference.detection import Detect, FaceDetector
 from fer_zoo.inference.forks import use_one_thread_after_fork
-from fer_zoo.inference.logits import load_model
+from fer_zoo.inference.logits import dtype_of, load_model
 from fer_zoo.inference.prediction import Prediction
 
 
@@ -108,7 +109,10 @@ class Predictor(BasePredictor[Found]):
     def _probabilities(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, H, W) -> (n, num_classes); the one place where logits become probabilities."""
         use_one_thread_after_fork()
+        if self.model.training:
+            raise ConfigError("the model was put into training mode: call model.eval() first")
         x = self.preprocessing.tensor(torch.from_numpy(faces).to(self.device))
+        x = x.to(dtype_of(self.model))
         calibrated = self.model(x).float() / self.model.temperature
         probabilities: NDArray[np.float32] = calibrated.softmax(dim=1).cpu().numpy()
         return probabilities

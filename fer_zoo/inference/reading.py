@@ -149,6 +149,11 @@ def several_images(images: object) -> Iterable[ImageLike] | None:
         raise ImageError(f"a {type(images).__name__} is no list of images; give one column of it")
     if isinstance(images, np.ndarray) and images.dtype.kind in "OSU":  # paths, bytes or arrays
         found: list[ImageLike] = images.ravel().tolist()
+        if found and isinstance(found[0], (int, float)):
+            raise ImageError(
+                f"an array of numbers that has the type {images.dtype}: convert it, "
+                "x.astype('uint8') of 0..255 or x.astype('float32') of 0..1"
+            )
         return found
     if isinstance(images, np.ndarray) or is_tensor(images):
         return split_batch(images)

@@ -16,6 +16,7 @@ from fer_zoo.errors import ArgumentError, ConfigError, WeightsError
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.models._strict import check_state_dict
 from fer_zoo.models.face_model import Cfg, FaceModel, generic_label_names
+from fer_zoo.models.weight_tensors import read_weights
 from fer_zoo.models.weights import (
     CONFIG_NAME,
     WeightsRecord,
@@ -23,7 +24,6 @@ from fer_zoo.models.weights import (
     embedded_weights,
     find_weights,
     is_embedded,
-    read_weights,
 )
 
 PREFIX = "fer_"

@@ -3,6 +3,7 @@
 import difflib
 import fnmatch
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -190,7 +191,7 @@ def _model_folder(name: str, cache_dir: str | Path | None) -> Path | None:
     folder = Path(rest if source == "local-dir" else name)
     if (folder / CONFIG_NAME).is_file():
         return folder
-    if source == "local-dir" or folder.is_dir() or "/" in name:
+    if source == "local-dir" or folder.is_dir() or {"/", os.sep} & set(name):
         raise UnknownModelError(f"{folder} is no model folder: it has no {CONFIG_NAME}")
     return None
 

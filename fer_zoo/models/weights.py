@@ -1,19 +1,16 @@
-"""Weight files: where they are, what is recorded of them, and that only whole ones load."""
+"""Weight files: where they are, and what is recorded of them."""
 
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field
-from functools import cache
+import re
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import huggingface_hub
-import safetensors.torch
-from safetensors import SafetensorError
-from torch import Tensor
-
 from fer_zoo.errors import WeightsError
+from fer_zoo.models._hub_download import download
 from fer_zoo.models.face_model import Cfg, FaceModel
 
 _FOLDER = Path(__file__).parent.parent / "weights"
@@ -77,17 +74,17 @@ def _records() -> dict[str, WeightsRecord]:
         return {}
     return {
         name: WeightsRecord(**{**entry, "file": _FOLDER / entry["file"]})
-        for name, entry in json.loads(RECORD_PATH.read_text()).items()
+        for name, entry in json.loads(RECORD_PATH.read_bytes()).items()
     }
 
 
 def embedded_weights() -> list[str]:
-    """Lists the weights in the package as ``architecture.tag``."""
+    """Lists the weights on the package's record as ``architecture.tag``."""
     return sorted(_records())
 
 
 def embedded_record(name: str) -> WeightsRecord | None:
-    """Returns what is recorded of weights in the package.
+    """Returns what the package records of weights, which it has or the hub.
 
     Args:
         name: Architecture and tag, such as ``"fer_dacl.fer2013"``.
@@ -95,7 +92,7 @@ def embedded_record(name: str) -> WeightsRecord | None:
     Returns:
         Their record; None if there are none.
     """
-    return _records().get(name)
+    return _records().get(name) if name else None
 
 
 def forget_records() -> None:
@@ -144,7 +141,20 @@ def record_of(model: FaceModel) -> WeightsRecord | None:
     file = Path(model.pretrained_cfg.get("file") or "")
     if file.name and file.is_dir():
         return folder_record(file)
-    return embedded_record(file.stem) if is_embedded(model.pretrained_cfg) else None
+    return embedded_record(_name_on_record(model.pretrained_cfg))
+
+
+def _name_on_record(cfg: Cfg) -> str:
+    """Returns what weights.json calls the weights of a pretrained_cfg; empty if it has none.
+
+    They are in the package, or in the hub's repository that their tag declares.
+    """
+    if cfg.get("source") == "hf-hub":
+        return ""
+    if is_embedded(cfg):
+        return Path(cfg["file"]).stem
+    declared = cfg.get("hf_hub_id") and not cfg.get("file")
+    return f"{cfg.get('architecture')}.{cfg.get('tag')}" if declared else ""
 
 
 def weights_sha256(model: FaceModel) -> Sha256:
@@ -155,32 +165,37 @@ def weights_sha256(model: FaceModel) -> Sha256:
     return record.sha256 if record else None
 
 
-def fetch_from_hub(model_id: str, cache_dir: str | Path | None = None) -> Path:
+def fetch_from_hub(
+    model_id: str, cache_dir: str | Path | None = None, sha256: str | None = None
+) -> Path:
     """Downloads config.json and model.safetensors of a hub repository, or finds them in the cache.
 
     Args:
         model_id: ``owner/name`` or ``owner/name@revision``.
         cache_dir: The hub's cache, where it is not the usual one.
+        sha256: What the weights must have; by default what config.json says.
 
     Returns:
         The folder that holds both.
 
     Raises:
-        WeightsError: If either cannot be had.
+        WeightsError: If either cannot be had, or is damaged.
     """
-    repo, _, revision = model_id.partition("@")
+    fault = partial(_fault_of_download, sha256=sha256)
+    return download(model_id, (WEIGHTS_NAME, CONFIG_NAME), cache_dir, fault)
+
+
+def _fault_of_download(folder: Path, sha256: str | None) -> str:
     try:
-        for file in (WEIGHTS_NAME, CONFIG_NAME):
-            path = huggingface_hub.hf_hub_download(
-                repo, file, revision=revision or None, cache_dir=cache_dir
-            )
-    except (OSError, ValueError) as error:  # what huggingface_hub raises is one or the other
-        raise WeightsError(
-            f"cannot get {file} of hf-hub:{model_id} ({type(error).__name__}: "
-            f"{str(error).splitlines()[0]}); check the name, the revision, the network and the "
-            "login, or give a local folder"
-        ) from error
-    return Path(path).parent
+        sha256 = sha256 or folder_record(folder).sha256
+    except WeightsError as error:
+        return str(error)
+    file = folder / WEIGHTS_NAME
+    if sha256 is None and re.fullmatch("[0-9a-f]{64}", name := file.resolve().name):
+        sha256 = name  # so the hub's cache calls a large file
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    return "" if sha256 in (None, found) else f"{file}: sha256 is {found}, expected {sha256}"
 
 
 def read_config(folder: Path) -> JsonObject:
@@ -211,51 +226,18 @@ def find_weights(pretrained_cfg: Cfg, cache_dir: str | Path | None = None) -> We
         WeightsError: If it names no weights that fer_zoo can load.
     """
     file, hub_id = pretrained_cfg.get("file"), pretrained_cfg.get("hf_hub_id")
-    if pretrained_cfg.get("source") == "hf-hub" or (hub_id and not file):
+    record = embedded_record(_name_on_record(pretrained_cfg))
+    hosted = pretrained_cfg.get("source") == "hf-hub" or (hub_id and not file)
+    if hosted and not (record and record.file.is_file()):
         if (pretrained_cfg.get("hf_hub_filename") or WEIGHTS_NAME) != WEIGHTS_NAME:
             raise WeightsError(f"hf-hub:{hub_id}: only {WEIGHTS_NAME} is loaded")
-        file = fetch_from_hub(str(hub_id), cache_dir)
+        folder = fetch_from_hub(str(hub_id), cache_dir, record.sha256 if record else None)
+        return replace(record, file=folder / WEIGHTS_NAME) if record else folder_record(folder)
+    if record:
+        return record
     if not file:
         raise WeightsError(f"{pretrained_cfg.get('url')}: not downloaded; give a file or a folder")
     path = Path(file)
     if path.is_dir():
         return folder_record(path)
-    if is_embedded(pretrained_cfg):
-        return embedded_record(path.stem) or WeightsRecord(path, "none on record")
-    return WeightsRecord(path)
-
-
-def read_weights(record: WeightsRecord) -> dict[str, Tensor]:
-    """Reads a weight file once: what is verified is what is returned.
-
-    Args:
-        record: The file, and the sha256 that it must have. Without one, the file has to be a
-            whole safetensors file, and nothing more can be checked.
-
-    Returns:
-        Its tensors by name.
-
-    Raises:
-        WeightsError: If the file is missing, is no safetensors file, or has another sha256.
-    """
-    path = record.file
-    if path.suffix != ".safetensors":
-        raise WeightsError(f"{path}: only safetensors files are loaded; convert the pickle first")
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise WeightsError(
-            f"{path}: no such weight file; reinstall fer_zoo or train the model"
-        ) from error
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read ({error}); copy or train it again") from error
-    if record.sha256 and (found := hashlib.sha256(content).hexdigest()) != record.sha256:
-        raise WeightsError(
-            f"{path}: sha256 is {found}, expected {record.sha256}: the file is damaged or was "
-            "replaced; copy or train it again"
-        )
-    try:
-        tensors: dict[str, Tensor] = safetensors.torch.load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} is damaged ({error}); copy or train it again") from error
-    return tensors
+    return WeightsRecord(path, "none on record" if is_embedded(pretrained_cfg) else None)

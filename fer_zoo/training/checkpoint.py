@@ -1,6 +1,7 @@
 """Checkpoints and the log: written whole or not at all, enough to continue bit for bit."""
 
 import copy
+import hashlib
 import json
 import pickle
 import time
@@ -12,7 +13,8 @@ from typing import Any
 
 import torch
 
-from fer_zoo.atomic import write_atomically
+from fer_zoo.atomic import write_atomically, write_text
+from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.errors import ConfigError, OutputError, TrainingError
 from fer_zoo.training.config import TrainConfig
 
@@ -80,6 +82,48 @@ def check_same_config(folder: Path, saved: Mapping[str, object], config: TrainCo
         )
 
 
+def data_of(train_set: FaceDataset, val_set: FaceDataset) -> State:
+    """Returns what tells the faces of a run from others: classes, numbers, labels in their order.
+
+    Args:
+        train_set: Training faces.
+        val_set: Validation faces.
+    """
+    labels = hashlib.sha256()
+    for faces in (train_set, val_set):
+        labels.update(faces.targets.numpy().tobytes())
+    names = [*train_set.label_names]
+    return {"classes": names, "faces": [len(train_set), len(val_set)], "labels": labels.hexdigest()}
+
+
+def check_same_data(folder: Path, saved: State, data: State) -> None:
+    """Refuses to continue a run with other faces.
+
+    Their classes would get the weights of others, and faces of the validation split could be among
+    those that the run was trained on.
+
+    Args:
+        folder: The run's folder.
+        saved: What :func:`data_of` gave when the run began.
+        data: What it gives now.
+
+    Raises:
+        TrainingError: If they differ.
+    """
+    if saved == data:
+        return
+    was, now = (
+        f"{d['faces'][0]:,} training and {d['faces'][1]:,} validation faces of "
+        f"{', '.join(d['classes'])}"
+        for d in (saved, data)
+    )
+    what = f"{was}, not {now}" if was != now else f"{was}, whose labels differ now"
+    raise TrainingError(
+        f"{folder} was trained with {what}: resume with the same data, or start in a new folder, "
+        f"from its weights with --pretrained {folder}"
+    )
+
+
 class CheckpointKeeper:
     """Writes the weights and the checkpoint of a run, but not after every short epoch.
 
@@ -142,9 +186,9 @@ def truncate_log(folder: Path, epoch: int) -> list[dict[str, float]]:
         The records kept.
     """
     path = folder / LOG_NAME
-    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     kept = [line for line in lines if line.endswith("}") and json.loads(line)["epoch"] < epoch]
-    write_atomically(path, lambda p: p.write_text("".join(f"{line}\n" for line in kept)))
+    write_text(path, "".join(f"{line}\n" for line in kept))
     return [json.loads(line) for line in kept]
 
 
@@ -155,7 +199,7 @@ def append_log(folder: Path, record: Mapping[str, float]) -> None:
         OutputError: If the disk is full or the folder cannot be written.
     """
     try:
-        with (folder / LOG_NAME).open("a") as file:
+        with (folder / LOG_NAME).open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(record) + "\n")
     except OSError as error:
         raise OutputError(

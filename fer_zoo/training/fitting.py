@@ -71,6 +71,9 @@ def describe_faces(train_set: FaceDataset, val_set: FaceDataset) -> list[str]:
     train_images = train_set.images
     if not isinstance(train_images, torch.Tensor):
         return said
+    blank = int((train_images == train_images[:, :1, :1]).flatten(1).all(dim=1).sum())
+    if blank:
+        said.append(f"{blank:,} training faces are blank: they have one gray value only")
     keys = list(image_keys(train_images))
     if train_images.shape[1:] == (48, 48):
         public = int(in_public_test(train_images).sum())

@@ -89,7 +89,7 @@ class WandbLogger:
                 f"--log wandb needs the extra wandb ({error}): pip install 'fer_zoo[wandb]'"
             ) from error
         path = folder / _ID_NAME
-        known = json.loads(path.read_text())["id"] if epoch and path.is_file() else None
+        known = json.loads(path.read_bytes())["id"] if epoch and path.is_file() else None
         try:
             self._run: Any = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", "fer_zoo"),

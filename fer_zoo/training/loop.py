@@ -24,6 +24,8 @@ from fer_zoo.training.checkpoint import (
     CheckpointKeeper,
     State,
     append_log,
+    check_same_data,
+    data_of,
     save_checkpoint,
     truncate_log,
 )
@@ -101,6 +103,7 @@ class Trainer:
         if config.teacher:
             self.teacher = Teacher(config.teacher, train_set.label_names).to(world.device)
         self.val_is_cut_off = CUT_OFF in val_set.note
+        self.data = data_of(train_set, val_set)
         self.take_step: Stepper
         self.logger: RunLogger | None = None
         self.keeper = CheckpointKeeper(folder)
@@ -158,6 +161,7 @@ class Trainer:
         return {
             **self.step.state_dict(),
             "config": asdict(self.config),
+            "data": self.data,
             "epoch": self.epoch,
             "seconds": self.seconds,
             "best_epoch": self.best_epoch,
@@ -169,8 +173,10 @@ class Trainer:
         """Restores what :meth:`state_dict` returned, to continue bit for bit.
 
         Raises:
-            TrainingError: If it does not fit the model.
+            TrainingError: If it does not fit the model, or the faces are others.
         """
+        if state["epoch"]:
+            check_same_data(self.folder, state.get("data", self.data), self.data)
         try:
             self.step.load_state_dict(state)
         except (KeyError, RuntimeError, ValueError) as error:

@@ -77,8 +77,10 @@ def train(
     if time_limit is not None and not time_limit >= 0:
         raise ConfigError(f"time_limit is {time_limit} minutes; it must be 0 or more")
     for name, value, what in (("data", data, "faces.csv"), ("out", out, "runs/model")):
-        if isinstance(value, (str, Path)) and str(value) in ("", "."):
+        if value is None or value == "":
             raise ConfigError(f"{name} is missing; give it: train(..., {name}={what!r})")
+    if isinstance(data, (FaceDataset, list)):
+        raise ConfigError("give the training and the validation faces as a pair: data=(train, val)")
     check_logger(log)
     check_format(Path(curves))
     settings = {name: value for name, value in settings.items() if value is not None}

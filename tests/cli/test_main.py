@@ -1,3 +1,5 @@
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -123,3 +125,35 @@ def test_a_command_imports_no_other():
         "    assert new <= {f'fer_zoo.cli.{name}', 'fer_zoo.cli._options'}, (name, new)\n"
         "assert 'torch' not in sys.modules\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("argv", "closed", "code", "said"),
+    [
+        (["list", "resnet18"], "stdout", 0, ""),
+        (["list", "resnet18"], "stderr", 0, "resnet18"),
+        (["info", "dakl"], "stderr", 2, ""),
+        (["predict", "-"], "stdin", 2, "standard input is closed"),
+    ],
+)
+def test_a_stream_that_is_closed_is_no_traceback(argv, closed, code, said):
+    program = "import sys; from fer_zoo.cli import main; sys.exit(main(sys.argv[1:]))"
+    number = {"stdin": "0<&-", "stdout": "1>&-", "stderr": "2>&-"}[closed]
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {number}', "sh", sys.executable, "-c", program, *argv],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == code and "Traceback" not in done.stderr
+    assert said in done.stdout + done.stderr
+    if closed == "stderr":
+        assert "fer-zoo" not in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_letters_that_the_output_lacks_are_escaped(encoding, capsys):
+    out = io.TextIOWrapper(io.BytesIO(), encoding)
+    with contextlib.redirect_stdout(out):
+        assert main(["list", "resnet18", "--json"]) == 0
+    print("\u8138 \udcff", file=out, flush=True)
+    wanted = "\u8138".encode() if encoding == "utf-8" else b"\\u8138"
+    assert out.buffer.getvalue().splitlines()[-1] == wanted + b" \xff"

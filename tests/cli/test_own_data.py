@@ -189,3 +189,47 @@ def test_help_speaks_of_own_faces(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "your own faces" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_current_folder_is_data(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(own_faces(tmp_path / "own", 4))
+    for out in ("runs/own", "."):
+        assert main(["train", "vgg_small", "--data", ".", "--out", out, *TRAIN]) == 0
+        assert "classes" not in capsys.readouterr().out
+    assert main(["evaluate", "runs/own", "--data", "."]) == 0
+    assert "amused" in capsys.readouterr().out
+
+
+def test_blank_faces_are_counted_before_training(tmp_path, capsys):
+    own = own_faces(tmp_path / "own", 10)
+    for i in range(3):
+        Image.new("L", (1 + 30 * i, 9), 77).save(own / "bored" / f"blank{i}.png")
+    command = ["train", "vgg_small", "--data", str(own), "--out", str(tmp_path / "r"), *TRAIN]
+    assert main(command) == 0
+    assert re.search(r"[123] training faces are blank", capsys.readouterr().err)
+
+
+def test_what_was_found_and_left_out_is_said_by_every_command(tmp_path, capsys, run_folder):
+    write_faces(tmp_path, [f"{i}.png" for i in range(4)])
+    rows = [f"{i}.png,{('joy', 'anger')[i % 2]},7\n" for i in range(6)]
+    table = tmp_path / "faces.csv"
+    table.write_text("path,label,age\n" + "".join(rows))
+    data = ["--data", str(table)]
+    for command in (
+        ["evaluate", run_folder, *data, "--on-error", "skip"],
+        ["compare", run_folder, run_folder, *data, "--on-error", "skip"],
+        ["audit", *data],
+    ):
+        assert main(command) == 0
+        said = capsys.readouterr().err
+        for what in ("columns not used: age", "left out 2 faces, first", "joy is happy"):
+            assert said.count(what) == 1, (command[0], what)
+
+
+def test_a_note_is_said_once(tmp_path, capsys, run_folder):
+    write_faces(tmp_path, [f"{x}/{n}.png" for x in ("anger", "joy", "contempt") for n in range(4)])
+    for command in (["evaluate", run_folder], ["compare", run_folder, run_folder]):
+        assert main([*command, "--data", str(tmp_path)]) == 0
+        text = capsys.readouterr().out
+        for what in ("the data lacks disgust", "left out 4 of 12", "8 of the model's classes"):
+            assert text.count(what) == 1

@@ -120,3 +120,8 @@ def test_a_file_cut_anywhere_is_continued_to_the_same(tmp_path, data, images):
     table.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
     write(open_csv(table, columns, True, done.append))
     assert table.read_bytes() == whole
+
+
+def test_a_class_that_is_called_like_a_column_has_one_of_its_own():
+    names = Columns(("path", "happy", "x0", "settings"), "m").names
+    assert len(names) == len(set(names)) and {"path (class)", "happy", "path"} <= {*names}

@@ -1,9 +1,12 @@
 """Class folders of anyone: whatever lies around them, a label is a class or an error."""
 
+import shlex
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from layouts import write_faces
+from synthetic_files import zip_folder
 
 from fer_zoo.data import FaceFolder, open_data, open_faces
 from fer_zoo.data.class_folders import list_class_folders
@@ -13,7 +16,7 @@ from fer_zoo.data.image_files import ImageFile
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.splits import is_container, split_of_folder
 from fer_zoo.errors import ConfigError, DataError
-from fer_zoo.labels import FER2013_LABELS, SPELLINGS, canonical_label
+from fer_zoo.labels import FER2013_LABELS, SPELLINGS, canonical_label, same_labels
 
 
 class Files:
@@ -159,10 +162,35 @@ def test_labels_of_a_known_set_name_its_codes():
     assert name_classes(texts, "affectnet").labels == ["happy", "anger"]
 
 
-@pytest.mark.parametrize("text", ["a,,b", "1=a,2", "1=,2=b", "anger,angry", "1=anger,2=angry"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a,,b", "1=a,2", "1=,2=b", "anger,angry", "1=anger,2=angry"),
+        *("1=a,1=b,2=c", "1=a,01=b", "class 1=a,1=b", "Sad=a,sad=b"),
+    ],
+)
 def test_labels_that_cannot_be_meant(text):
     with pytest.raises(ConfigError, match="--labels"):
         parse_names(text)
+
+
+@given(
+    name=st.sampled_from(["happiness", "HAPPY", "Joy", "Very bored", "very_bored"]),
+    other=st.sampled_from(["happy", "joyful", "VERY BORED", "Very_Bored"]),
+)
+def test_a_name_that_another_class_has_already_makes_one_class(name, other):
+    """Not two that mean the same."""
+    found = name_classes(listed(["x/1.png", f"{other}/2.png", "sad/3.png"]), f"x={name}")
+    same = ("bored" in name.lower()) == ("bored" in other.lower())
+    assert len(found.label_names) == (2 if same else 3)
+    assert (found.labels[0] == found.labels[1] == name) is same
+
+
+def test_names_of_numbers_may_be_numbers_in_python():
+    found = listed(["0/1.png", "1/1.png"])
+    assert name_classes(found, {0: "bored", 1: "tired"}).labels == ["bored", "tired"]
+    with pytest.raises(ConfigError, match=r"1 is a and b too"):
+        name_classes(found, {"1": "a", "01": "b"})
 
 
 def test_a_name_for_a_class_that_is_not_there_is_told():
@@ -188,3 +216,42 @@ def test_a_metadata_file_beside_class_folders_does_not_block_them(tmp_path):
 def test_a_listing_has_the_splits_in_their_order():
     listing = Listing(Files(), ["a", "b"], ["x", "y"], ["test", "train"])
     assert listing.split_names == ("train", "test")
+
+
+@given(
+    people=st.lists(st.sampled_from(["anna", "ben", "p1", "s02", "x"]), min_size=2, unique=True),
+    form=st.sampled_from(["{e}.png", "{e}_{i}.png", "{i}-{e}-web.png", "{E}{i}.png"]),
+)
+def test_folders_whose_files_tell_expressions_are_no_classes_until_it_is_said(people, form):
+    names = [f"{p}/{form.format(e=e, E=e.title(), i=i)}"
+             for p in people for i, e in enumerate(("happy", "sadness", "anger"))]  # fmt: skip
+    with pytest.raises(DataError, match=r"files tell expressions .*--labels") as caught:
+        name_classes(listed(names))
+    flag = shlex.split(str(caught.value).rpartition("--labels ")[2])[0]
+    assert set(name_classes(listed(names), flag).labels) == {*people}
+    own = [f"{e}/{form.format(e=e, E=e, i=i)}" for e in ("happy", "sad") for i in range(3)]
+    assert set(name_classes(listed(own)).labels) == {"happy", "sad"}
+    other = [f"{p}/{form.format(e='happy', E='happy', i=i)}" for p in people for i in range(3)]
+    assert set(name_classes(listed(other)).labels) == {*people}
+
+
+@given(
+    words=st.lists(st.sampled_from(["very", "bored", "b", "Late"]), min_size=1, max_size=3),
+    joints=st.lists(st.sampled_from([" ", "_", "-", "  ", "_-"]), min_size=3, max_size=3),
+)
+def test_case_and_signs_between_words_make_no_other_class(words, joints):
+    """Neither in a data set nor between a model and a data set."""
+    other = "".join(f"{w.upper()}{j}" for w, j in zip(words, joints, strict=False)).rstrip(" _-")
+    plain = " ".join(words)
+    assert same_labels([plain, "x"], ["x", other])
+    found = name_classes(listed([f"{plain}/1.png", f"{other}/2.png", "y/1.png"]))
+    assert len(found.label_names) == 2
+
+
+def test_the_way_out_of_a_zip_file_is_to_unpack_it(tmp_path):
+    write_faces(tmp_path / "own", ["deep/er/bored/1.png", "deep/er/calm/1.png"])
+    zip_folder(tmp_path / "own", tmp_path / "own.zip")
+    with pytest.raises(DataError, match=r"\(deep of it, unpacked, if its folders"):
+        open_data(tmp_path / "own.zip")
+    with pytest.raises(DataError, match=r"--data .*own/deep, if its folders are the classes"):
+        open_data(tmp_path / "own")

@@ -3,6 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fer_zoo import images
 from fer_zoo.data import FaceFolder
 from fer_zoo.errors import DataError, DataNotFoundError
 from fer_zoo.labels import FER2013_LABELS
@@ -104,9 +105,20 @@ def test_wrong_folders_are_told(root, tmp_path_factory):
         FaceFolder(root, "train")
 
 
-def test_an_image_too_large_to_be_a_face_is_refused(root, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
-    with pytest.raises(DataError, match=r"decompression bomb.*shrink it first"):
+def test_the_bound_of_pixels_is_that_of_prediction(root, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)  # Pillow's own does not count
+    assert len(FaceFolder(root, "train")) == 4
+    monkeypatch.setattr(images.read_picture, "__kwdefaults__", {
+        **images.read_picture.__kwdefaults__, "max_pixels": 1500,
+    })  # fmt: skip
+    with pytest.raises(DataError, match=r"48x48 pixels are more than 1,500; shrink it"):
+        FaceFolder(root, "train")
+
+
+def test_a_file_of_a_format_that_is_not_opened_is_no_face(root):
+    """Pillow gives EPS to Ghostscript, which runs it as a program."""
+    (root / "train" / "Happy" / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%EOF\n")
+    with pytest.raises(DataError, match="no image that Pillow reads"):
         FaceFolder(root, "train")
 
 

@@ -236,3 +236,22 @@ def test_many_files_or_their_names_say_that_folders_are_fer2013(folder, monkeypa
     monkeypatch.setattr(layouts, "_PART_SIZES", {84})
     assert isinstance(open_faces(folder, "val"), FER2013)
     assert open_faces(folder, "val").note.startswith("PublicTest")
+
+
+def test_anyone_may_have_files_called_training(tmp_path, recwarn):
+    rng = np.random.default_rng(0)
+    for name in [f"{x}/Training_{i}.png" for x in ("happy", "sad") for i in range(5)]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (48, 48), dtype=np.uint8)).save(tmp_path / name)
+    found = open_data(tmp_path, ("train", "val"))
+    assert found["train"].label_names == ("happy", "sad") and not recwarn.list
+    assert "PublicTest" not in found["val"].note
+
+
+@pytest.mark.parametrize("name", ["train.csv", "fer2013.csv", "icml_face_data.csv"])
+def test_a_table_of_ones_own_beside_loose_images_may_be_called_like_fer2013(tmp_path, name):
+    for i in range(4):
+        Image.new("L", (48, 48), 9 * i).save(tmp_path / f"{i}.png")
+    rows = [f"{i}.png,{'ab'[i % 2]}" for i in range(4)]
+    (tmp_path / name).write_text("\n".join(["path,label", *rows]))
+    assert open_data(tmp_path)[""].label_names == ("a", "b")

@@ -51,10 +51,10 @@ def test_a_new_model_by_the_page(checkout, synthetic_root):
         file.write('__all__ += ["Toy", "toy"]\n')
     for file in synthetic_root.glob("*.csv"):
         shutil.copy(file, checkout)
-    train, publish = block(text, "4. Train").splitlines()
+    train, embed = block(text, "4. Train").splitlines()
     short = ["--epochs", "1", "--batch-size", "28", "--warmup-epochs", "0", "--quiet"]
     run("-m", "fer_zoo", *shlex.split(train)[1:], *short)
-    assert "toy.fer2013.md written" in run(*shlex.split(publish)[1:])
+    assert "toy.fer2013.md written" in run(*shlex.split(embed)[1:])
     contract = [f"tests/models/test_{part}.py" for part in ("models", "features", "weights")]
     parts = (*contract, "tests/docs/test_docs.py", "tests/test_architecture.py")
     chosen = "toy or test_docs or imports"

@@ -66,16 +66,6 @@ def test_cards_say_whose_labels_were_learnt(generate, monkeypatch):
     assert "# Measured" not in generate.measured("vgg.ferplus")
 
 
-def test_cards_say_what_training_started_from_and_who_taught(generate):
-    notes = importlib.import_module("training_notes")
-    begun = notes.begun
-    assert begun({}) == "From scratch"
-    assert "weights of `vgg`" in begun({"pretrained": "vgg"})
-    assert "stem of `resnet18`" in begun({"pretrained_stem": "resnet18"})
-    taught = notes.learnt({"ferplus_weight": 0.0, "teacher": "dacl, vgg_small"})
-    assert taught == "their labels, and distilled from `dacl`, `vgg_small`"
-
-
 def test_cards_show_the_curves_of_their_own_run_alone(generate):
     shown = 0
     for name in generate.shipped_weights():

@@ -6,6 +6,7 @@ from tiny import smooth_faces as faces
 
 from fer_zoo.errors import ConfigError, ImageError, MissingDependencyError, WeightsError
 from fer_zoo.inference.detection import Face
+from fer_zoo.inference.logits import predict_logits
 from fer_zoo.inference.predictor import Prediction, Predictor
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.models import create_model
@@ -205,3 +206,26 @@ def test_the_real_portrait(model):
 def test_a_margin_that_cannot_be_meant_is_refused(margin):
     with pytest.raises(ConfigError, match="margin is"):
         Predictor(create_model("vgg_small"), margin=margin)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16, torch.float16])
+def test_models_of_other_float_types_predict_the_same(kind):
+    model = create_model("vgg_small", channels=(8, 8, 8, 8), hidden=(16,)).eval()
+    images = faces(3)
+    expected = Predictor(model)(images)
+    logits = predict_logits(model, torch.from_numpy(np.stack(images)))
+    model.to(kind)
+    for face, wanted in zip(Predictor(model)(images), expected, strict=True):
+        assert face.probabilities == pytest.approx(wanted.probabilities, abs=0.01)
+    again = predict_logits(model, torch.from_numpy(np.stack(images)))
+    assert again.dtype == torch.float32 and torch.allclose(again, logits, atol=0.05)
+
+
+def test_a_model_that_is_trained_meanwhile_is_refused():
+    model = create_model("vgg_small", channels=(8, 8, 8, 8), hidden=(16,))
+    predictor = Predictor(model)
+    face = faces(1)[0]
+    predictor(face)
+    model.train()
+    with pytest.raises(ConfigError, match=r"call model\.eval\(\) first"):
+        predictor(face)

@@ -227,3 +227,21 @@ def test_settings_that_cannot_be_meant(model, name, values):
     for value in values:
         with pytest.raises(ConfigError, match=rf"{name}|detector|finds no faces"):
             Predictor(model, **{name: value})
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.int8])
+def test_settings_may_be_numbers_of_numpy(model, kind):
+    face = smooth_faces(1)[0]
+    options = {"batch_size": 5, "views": 2, "bits": 12, "max_pixels": 120, "workers": 1}
+    numbers = {name: kind(value) for name, value in options.items()}
+    small = face[:10, :10].astype(np.uint16) * 16
+    small[0, :3] = 4095
+    expected = Predictor(model, **options, margin=0.5)(small)
+    assert Predictor(model, **numbers, margin=np.float32(0.5))(small) == expected
+
+
+@given(shape=st.sampled_from([(9,), (9, 9), (2, 9, 9)]), kind=st.sampled_from([int, float, bool]))
+@settings(max_examples=20, deadline=None)
+def test_arrays_of_objects_that_are_numbers_are_told(predictor, shape, kind):
+    with pytest.raises(ImageError, match=r"array of numbers .*object.*x\.astype\('uint8'\)"):
+        predictor(np.full(shape, kind(1), dtype=object))

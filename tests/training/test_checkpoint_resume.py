@@ -1,4 +1,5 @@
 import contextlib
+import copy
 import itertools
 import os
 import shutil
@@ -282,3 +283,34 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_data_is_read(tmp_pa
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(OutputError, match="choose another folder"):
         run(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("what", ["more", "fewer in val", "renamed", "order", "labels"])
+def test_other_faces_are_refused(finished, tmp_path, what):
+    """Their classes would get the weights of others, or val hold faces that were trained on."""
+    shutil.copytree(finished, tmp_path / "run")
+    train_set, val_set = DATA
+    other = copy.copy(train_set)
+    if what == "more":
+        other = faces(49)
+    elif what == "fewer in val":
+        val_set = faces(13, seed=1)
+    elif what == "renamed":
+        val_set = copy.copy(val_set)
+        val_set.label_names = other.label_names = ("bored", *train_set.label_names[1:])
+    elif what == "order":
+        other.label_names = train_set.label_names[::-1]
+    else:
+        other.targets = train_set.targets.flip(0)
+    with pytest.raises(TrainingError, match=r"resume with the same data, or .*--pretrained"):
+        train(None, (other, val_set), tmp_path / "run", resume=True)
+    assert train(None, DATA, tmp_path / "run", resume=True).finished
+
+
+def test_a_checkpoint_that_does_not_name_its_data_is_resumed(tmp_path):
+    with killed_at(4):
+        run(tmp_path / "run")
+    state = checkpoint(tmp_path / "run")
+    del state["data"]
+    torch.save(state, tmp_path / "run" / "last.pt")
+    assert run(tmp_path / "run", resume=True).finished

@@ -23,7 +23,7 @@ def class_map_path(labels: str = "fer2013") -> Path:
 
     Example:
         >>> from fer_zoo.data.class_maps import class_map_path
-        >>> class_map_path("fer2013").read_text().split()
+        >>> class_map_path("fer2013").read_text("utf-8").split()
         ['angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral']
     """
     path = _FOLDER / f"{labels}.txt"

@@ -27,6 +27,7 @@ from fer_zoo.errors import (
     MergedSplitsError,
     SplitNotFoundError,
 )
+from fer_zoo.image_names import is_image_name
 from fer_zoo.labels import FER2013_LABELS, canonical_label
 
 T = TypeVar("T")
@@ -79,11 +80,16 @@ class Layout:
         """Whether the faces are FER-2013's, as far as the files tell before they are read.
 
         A csv or an npz names its parts. Class folders may hold anyone's faces: those of FER-2013
-        have its parts in the files' names (``PublicTest_7.png``), or as many files as a part.
+        have its parts in the files' names (``PublicTest_7.png``, but anyone may have a
+        ``Training_7.png`` outside of folders of splits), or as many files as a part.
         """
         if self.kind != "folder":
             return True
-        named = any(_SPLIT_IN_NAME.match(image.name.rpartition("/")[2]) for image in self.images)
+        named = any(
+            (match := _SPLIT_IN_NAME.match(image.name.rpartition("/")[2]))
+            and (match[1].lower() != "training" or _split_folder(image))
+            for image in self.images
+        )
         counts = Counter(map(_split_folder, self.images))
         return named or not _PART_SIZES.isdisjoint(counts.values())
 
@@ -163,7 +169,7 @@ def _find_in(fs: FileSystem) -> Layout:
     containers = [name for name in fs.containers() if not name.endswith(CACHE_SUFFIX)]
     folders = Layout("folder", fs)
     # beside images, tables and arrays may be about anything
-    beside = bool(folders.images)
+    beside = any(map(is_image_name, folders.names))
     for wanted in (*_CSV_NAMES, "fer2013.npz"):
         for name in containers:
             named = name.lower().rpartition("/")[2] == wanted
@@ -172,7 +178,7 @@ def _find_in(fs: FileSystem) -> Layout:
     arrays = [name for name in containers if name.lower().endswith(".npz")]
     if len(arrays) == 1 and not (beside and not has_pixels(fs, arrays[0])):
         return Layout("npz", fs, arrays[0])
-    if beside:
+    if folders.images:
         return folders
     if any(name.lower() == "test.csv" for name in containers):
         return Layout("csv", fs, "test.csv")  # reading it says what is wrong with it

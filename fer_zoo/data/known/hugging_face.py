@@ -40,6 +40,7 @@ class HuggingFaceFolder(KnownDataset):
         parts = [list_table(fs, name) for name in tables]
         splits = [_splits(part) for part in parts]
         boxes = list(chain(*(part.boxes or [None] * len(part.files) for part in parts)))
+        groups = list(chain(*(part.groups or part.files for part in parts)))
         return Listing(
             fs,
             list(chain(*(part.files for part in parts))),
@@ -47,6 +48,7 @@ class HuggingFaceFolder(KnownDataset):
             list(chain(*splits)),
             name=cls.title,
             boxes=boxes if any(boxes) else None,
+            groups=groups if any(part.groups for part in parts) else None,
             remarks=tuple(dict.fromkeys(chain(*(part.remarks for part in parts)))),
             told_by=parts[0].told_by,
             unusable=tuple(chain(*(part.unusable for part in parts))),

@@ -37,7 +37,10 @@ _BEFORE = (
 _SIDE = re.compile(
     f"({_BEFORE}?)({'|'.join(sorted(_ROLES, key=len, reverse=True))}|[xy][0-9]+)(?:px|pixels?)?"
 )
-_WHOLE = re.compile(f"(?=.*(?:{_BOX}|{'|'.join(_ORDERS)})){_BEFORE}(?:es)?({'|'.join(_ORDERS)})?")
+_PIXELS = "(?:px|pixels?)?"
+_WHOLE = re.compile(
+    f"(?=.*(?:{_BOX}|{'|'.join(_ORDERS)})){_BEFORE}(?:es)?({'|'.join(_ORDERS)})?{_PIXELS}"
+)
 _WAY_OUT = (
     "name the columns left, top, right, bottom or left, top, width, height; the numbers are "
     "pixels, or all are shares of the image"

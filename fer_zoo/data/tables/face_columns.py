@@ -10,6 +10,7 @@ from fer_zoo.data.splits import SPLIT_FOLDERS, split_of_folder
 from fer_zoo.data.tables.table_rows import Table, is_missing, plain
 from fer_zoo.errors import DataError
 from fer_zoo.image_names import is_image_name
+from fer_zoo.image_sources import is_data_uri
 
 #: What the columns are called, the foremost first; case, blanks and underscores do not matter.
 COLUMNS = {
@@ -24,6 +25,7 @@ COLUMNS = {
 }
 
 
+_LONGEST_PATH = 500
 _FLAGS = {f"{word}{s}" for word in ("", "is", "for", "in") for s in (*SPLIT_FOLDERS, "testing")}
 _YES_OR_NO = {"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "t", "f", "y", "n", ""}
 
@@ -136,7 +138,7 @@ class _Places:
 
     def find(self, value: object) -> str | None:
         """Returns a file's name; None if there is none."""
-        text = text_of(value)
+        text = _path(value)
         if not text:
             return None
         for form in ("NFC", "NFD"):  # accents in the names of files have two forms
@@ -148,14 +150,21 @@ class _Places:
 
 
 def text_of(value: object) -> str:
-    """Returns a cell as text; empty if it is missing.
+    """Returns a cell as text; empty if it is missing."""
+    return "" if is_missing(value) else str(value).strip()
+
+
+def _path(value: object) -> str:
+    """Returns a cell that is a path; empty if it is missing.
 
     Raises:
-        DataError: If it is no text, but an image.
+        DataError: If it is an image itself, as in Hugging Face's parquet.
     """
-    if isinstance(value, dict):  # an image of Hugging Face's parquet
+    text = text_of(value)
+    too_long = len(text) > _LONGEST_PATH and not is_image_name(text)  # base64, or numbers
+    if isinstance(value, (bytes, dict, list)) or is_data_uri(text) or too_long:
         raise DataError(
             "the table holds the images themselves; save them as files, and their paths in the "
             "table"
         )
-    return "" if is_missing(value) else str(value).strip()
+    return text

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.data.listing import Listing
+from fer_zoo.data.results import are_predictions
 from fer_zoo.data.splits import split_of_folder
 from fer_zoo.data.tables.box_columns import FoundBoxes, read_boxes
+from fer_zoo.data.tables.box_units import refuse_percent
 from fer_zoo.data.tables.face_columns import Columns, find_columns, has_columns, is_number, text_of
 from fer_zoo.data.tables.table_rows import SUFFIXES, Table, is_missing, read_table
 from fer_zoo.errors import DataError, MissingDependencyError
@@ -38,6 +40,7 @@ def list_table(fs: FileSystem, name: str) -> Listing:
     _refuse_several_labels(labels, table.where)
     splits = [_split(row.get(columns.split)) if columns.split else "" for row in table.rows]
     problems = _problems(table, columns, files, labels, splits, boxes)
+    refuse_percent(fs, files, boxes, table.where)
     of_row = boxes.boxes or [None] * len(labels)
     keys = [(file, box) for file, box in zip(files, of_row, strict=True)]
     problems = _two_labels(table, keys, labels, problems) | problems
@@ -64,12 +67,15 @@ def list_table(fs: FileSystem, name: str) -> Listing:
 
 
 def is_table(fs: FileSystem, name: str) -> bool:
-    """Says whether a file has the columns of a table of faces, by its beginning."""
+    """Says whether a file has the columns of a table of faces, by its beginning.
+
+    Predictions are none: whoever wants to learn from them gives their file.
+    """
     try:
         first = read_table(fs, name, most=1, errors="replace")
     except (DataError, OSError, MissingDependencyError):
         return False
-    return has_columns(first)
+    return has_columns(first) and not are_predictions(first.columns)
 
 
 def labels_by_folder(fs: FileSystem, name: str) -> dict[str, set[str]]:

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import posixpath
+import re
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from fer_zoo.errors import DataError, MissingDependencyError
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 _SAMPLE = 8192  # characters that show the dialect
+_SAID = re.compile(r'"?sep=([,;\t|])"?\r?\n', re.IGNORECASE)  # first line of Excel's own csv
 
 #: What tables are filled with where nothing is known.
 _MISSING = {"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "?", "-", "--"}
@@ -86,13 +88,18 @@ def _csv_rows(fs: FileSystem, name: str, errors: str) -> Generator[tuple[str, Ro
     with open_text(fs.open(name), where, errors) as text:
         sample = text.read(_SAMPLE)
         text.seek(0)
+        said = _SAID.match(sample)
+        if said:
+            text.readline()
+        before, line = (1, 2) if said else (0, 1)
+        delimiter = said[1] if said else _delimiter(sample)
         try:
-            reader = csv.reader(text, delimiter=_delimiter(sample), skipinitialspace=True)
+            reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True)
             header = [column.strip() for column in next(reader, [])]
             _refuse_twice([column for column in header if column], where)
-            line = reader.line_num + 1
+            line = before + reader.line_num + 1
             for record in reader:
-                place, line = f"line {line}", reader.line_num + 1
+                place, line = f"line {line}", before + reader.line_num + 1
                 if not any(field.strip() for field in record):
                     continue
                 if len(record) != len(header):
@@ -102,7 +109,10 @@ def _csv_rows(fs: FileSystem, name: str, errors: str) -> Generator[tuple[str, Ro
                     )
                 yield place, dict(zip(header, (field.strip() for field in record), strict=True))
         except csv.Error as error:
-            raise DataError(f"{where}: {error}; copy the file again") from error
+            why = "copy the file again"
+            if "field larger" in str(error):
+                why = "a quote is not closed, or cells hold images: save these as files"
+            raise DataError(f"{where}, line {line}: {error}; {why}") from error
 
 
 def _refuse_twice(columns: Sequence[str], where: str) -> None:

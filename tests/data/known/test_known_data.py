@@ -4,6 +4,7 @@ import inspect
 import itertools
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,3 +239,16 @@ def test_every_known_data_set_says_what_must_be_known(known):
         assert getattr(known, what)
     assert inspect.getdoc(known) != inspect.getdoc(known.__mro__[1])
     assert {CKPlus, SFEW} <= {*KNOWN_DATASETS}
+
+
+@pytest.mark.parametrize("folders", [("",), ("train_1/", "train_2/")])
+def test_a_person_of_hugging_faces_metadata_is_in_one_split(tmp_path, folders):
+    for folder in folders:
+        rows = ["file_name,label,subject"]
+        for i in range(40):
+            write_faces(tmp_path, [f"{folder}{i}.png"])
+            rows.append(f"{i}.png,{'ab'[i % 2]},s{i // 4}")
+        write_text(tmp_path / folder / "metadata.csv", "\n".join(rows))
+    found = open_data(tmp_path, ("train", "val"), val_share=0.3)
+    people = [{int(Path(f).stem) // 4 for f in faces.files} for faces in found.values()]
+    assert all(people) and not people[0] & people[1]

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import write_faces, write_text
 from PIL import Image
@@ -189,3 +189,29 @@ def test_a_box_is_that_of_the_photograph_where_it_is_read_smaller(tmp_path, monk
     monkeypatch.setattr("fer_zoo.images.FULL_PIXELS", 30_000)
     faces = open_data(tmp_path / "t.csv")[""]
     assert faces.images.float().mean() > 240
+
+
+@given(
+    side=st.integers(100, 400),
+    boxes=st.lists(st.tuples(*[st.floats(0.5, 49)] * 2, *[st.floats(5, 51)] * 2), min_size=1),
+    columns=st.sampled_from(["left,top,width,height", "x,y,w,h", "bbox_xywh"]),
+    pixels=st.booleans(),
+)
+@settings(deadline=None, max_examples=40)
+def test_percent_are_not_taken_for_pixels(tmp_path_factory, side, boxes, columns, pixels):
+    """In images of 200 pixels or more; unless the columns say that they are pixels."""
+    root = tmp_path_factory.mktemp("percent")
+    words = [f"{word}_px" if pixels else word for word in columns.split(",")]
+    rows = []
+    for i, box in enumerate([(*boxes[0][:2], 40, 40), *boxes]):
+        Image.new("L", (side, side + 1)).save(root / f"{i}.png")
+        values = [f"{value:.2f}" for value in box]
+        rows.append([f"{i}.png", "ab"[i % 2], *(values if len(words) > 1 else [" ".join(values)])])
+    text = "\n".join(";".join(row) for row in [["path", "label", *words], *rows])
+    table = write_text(root / "t.csv", text)
+    if side < 200 or pixels:
+        assert len(open_data(table)[""]) == len(rows)
+        return
+    with pytest.raises(DataError, match=r"are percent, divide them by 100; .*_px") as caught:
+        open_data(table)
+    assert all(f"{word}_px" in str(caught.value) for word in words)

@@ -1,5 +1,6 @@
 """Tables of paths and labels, in any dialect."""
 
+import base64
 import csv
 import io
 import json
@@ -305,3 +306,28 @@ def test_a_label_of_several_classes_is_refused(images, label):
     rows = ["path;label", f"e.png;{label}", "f.png;tired", '"a,b.png";bored']
     with pytest.raises(DataError, match="names several classes; give one name per face"):
         open_data(write_text(images / "several.csv", "\n".join(rows)))
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", '"sep=;"\r\n', "SEP=;\n"])
+def test_excels_line_of_the_separator_is_no_header(images, first):
+    rows = ["path;label", '"a,b.png";bored', "e.png;tired", "gone.png;tired"]
+    with pytest.raises(DataError, match=r"line 5: there is no file 'gone\.png'"):
+        open_data(write_text(images / "sep.csv", first + "\n".join(rows)))
+    assert len(open_faces(write_text(images / "sep.csv", first + "\n".join(rows[:3])))) == 2
+
+
+@pytest.mark.parametrize("form", ["base64", "data URI", "pixels", "long"])
+def test_a_table_of_images_themselves_is_told(images, form):
+    text = base64.b64encode((images / "e.png").read_bytes()).decode()
+    forms = {"data URI": f"data:image/png;base64,{text[:90]}", "long": 40 * text}
+    cell = forms.get(form, text) if form != "pixels" else " ".join(map(str, range(256)))
+    table = write_text(images / "cells.csv", f'image,label\n"{cell}",a\n"{cell}",b\n')
+    message = "cells hold images: save these as files" if form == "long" else "the images themselve"
+    with pytest.raises(DataError, match=message):
+        open_data(table)
+
+
+def test_long_comments_and_lists_beside_the_path_do_not_matter(images):
+    rows = [{"path": n, "label": x, "said": "word " * 200, "votes": [1, 2]}
+            for n, x in zip(NAMES, LABELS, strict=True)]  # fmt: skip
+    assert len(open_faces(write_text(images / "l.jsonl", "\n".join(map(json.dumps, rows))))) == 4

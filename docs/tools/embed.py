@@ -3,8 +3,8 @@
 It embeds the run as float16, evaluates the embedded file on PublicTest, takes the temperature from
 there, records the figures, and renews golden outputs, tables and model cards.
 
-    python docs/tools/publish.py runs/dacl dacl.fer2013 --data fer2013.csv
-    python docs/tools/publish.py dacl.fer2013 dacl.fer2013 --data fer2013.csv  # measures them again
+    python docs/tools/embed.py runs/dacl dacl.fer2013 --data fer2013.csv
+    python docs/tools/embed.py dacl.fer2013 dacl.fer2013 --data fer2013.csv  # measures them again
 """
 
 import argparse
@@ -18,8 +18,9 @@ import generate
 
 from fer_zoo.cli import main as fer_zoo_command
 from fer_zoo.errors import FerZooError
-from fer_zoo.hub import embed_weights, save_pretrained
+from fer_zoo.hub import save_pretrained
 from fer_zoo.models import create_model
+from fer_zoo.package_weights import embed_weights
 
 
 def unpack(name: str, folder: Path) -> None:
@@ -29,7 +30,7 @@ def unpack(name: str, folder: Path) -> None:
     save_pretrained(create_model(name, pretrained=True), folder, known)
 
 
-def publish(run: Path, name: str, data: str, measured_again: bool) -> None:
+def embed(run: Path, name: str, data: str, measured_again: bool) -> None:
     """Embeds, evaluates and records weights.
 
     Args:
@@ -69,6 +70,6 @@ if __name__ == "__main__":
             if shipped:
                 run = Path(folder)
                 unpack(args.run, run)
-            publish(run, args.name, args.data, shipped)
+            embed(run, args.name, args.data, shipped)
     except FerZooError as error:
-        sys.exit(f"publish: {error}")
+        sys.exit(f"embed: {error}")
