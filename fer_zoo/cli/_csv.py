@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from fer_zoo.atomic import check_target, write_atomically
+from fer_zoo.atomic import make_folder, write_atomically
 from fer_zoo.errors import OutputError
 
 if TYPE_CHECKING:

@@ -16,6 +16,8 @@ from fer_zoo.runtime import ExportRecord
 
 #: What an exported graph is: a batch to its output.
 Run = Callable[[Tensor], Tensor]
+#: Older versions refuse a batch of any size; that of the extra ``export``.
+OLDEST_TORCH = (2, 8)
 #: Name of the record inside an archive of torch.export.
 PT2_RECORD = "fer_zoo.json"
 
@@ -36,12 +38,28 @@ class Format:
     read: Callable[[bytes], Run]
 
 
+def check_torch() -> None:
+    """Finds out whether torch can export any number of faces.
+
+    Raises:
+        MissingDependencyError: If it is older than 2.8.
+    """
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < OLDEST_TORCH:
+        oldest = ".".join(map(str, OLDEST_TORCH))
+        raise MissingDependencyError(
+            f"exporting needs torch {oldest} or newer, and here is {torch.__version__}: pip install "
+            "'fer_zoo[export]'"
+        )
+
+
 def check_onnx() -> None:
     """Finds out whether ONNX files can be written here.
 
     Raises:
-        MissingDependencyError: If the extra ``export`` is not installed.
+        MissingDependencyError: If the extra ``export`` is not installed, or torch is too old.
     """
+    check_torch()
     needed = ("onnx", "onnxscript", "onnx_ir", "onnxruntime")
     if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
         raise MissingDependencyError(
@@ -106,5 +124,5 @@ def _any_length(axes: tuple[int, ...]) -> dict[int, object]:
 #: The formats by the ending of their files.
 FORMATS = {
     "onnx": Format(check_onnx, write_onnx, read_onnx),
-    "pt2": Format(lambda: None, write_pt2, read_pt2),
+    "pt2": Format(check_torch, write_pt2, read_pt2),
 }
