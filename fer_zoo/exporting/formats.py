@@ -48,8 +48,8 @@ def check_torch() -> None:
     if version < OLDEST_TORCH:
         oldest = ".".join(map(str, OLDEST_TORCH))
         raise MissingDependencyError(
-            f"exporting needs torch {oldest} or newer, and here is {torch.__version__}: pip install "
-            "'fer_zoo[export]'"
+            f"exporting needs torch {oldest} or newer, and here is {torch.__version__}: pip "
+            "install 'fer_zoo[export]'"
         )
 
 
