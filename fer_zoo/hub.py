@@ -25,6 +25,11 @@ from fer_zoo.models.weight_tensors import tensors_to_save
 from fer_zoo.models.weights import CONFIG_NAME, WEIGHTS_NAME, JsonObject
 
 CARD_NAME = "README.md"
+#: Root keys of config.json that the model itself says.
+_OF_MODEL = (
+    *("architecture", "num_classes", "num_features", "global_pool", "model_args", "pretrained_cfg"),
+    *("label_names", "temperature", "weights_sha256", "transformers_version"),
+)
 
 
 def save_pretrained(
@@ -41,7 +46,8 @@ def save_pretrained(
         model: A model of fer_zoo.
         folder: Where to write config.json, model.safetensors and README.md, each whole or not at
             all.
-        config: Further root keys of config.json, such as recipe, training and metrics.
+        config: Further root keys of config.json, such as recipe, training and metrics; the whole
+            config.json of a run will do, as what describes its model is left out.
         metadata: Strings for the header of the safetensors file.
         dtype: Type that floating-point tensors are saved in, such as ``torch.float16``; their own
             where not given.
@@ -88,11 +94,11 @@ def _write_folder(
     weights = save(tensors_to_save(model.state_dict(), dtype), {"format": "pt", **metadata})
     names = list(model.label_names)
     root: JsonObject = {
+        **{key: value for key, value in config.items() if key not in _OF_MODEL},
         "label_names": names,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "temperature": model.temperature,
         "pretrained_cfg": {"label_names": names, "num_classes": model.num_classes},
-        **config,
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     writers: dict[Path, Writer] = {
         folder / WEIGHTS_NAME: lambda path: path.write_bytes(weights),
@@ -204,7 +210,7 @@ def model_card(model: nn.Module, repo_id: str, config: JsonObject | None = None)
     Args:
         model: A model of fer_zoo.
         repo_id: ``owner/name`` that it will have on the hub.
-        config: As for :func:`save_pretrained`; its ``metrics``, ``recipe``, ``training`` and
-            ``dataset`` (such as ``"fer2013"``) are shown.
+        config: As for :func:`save_pretrained`; its ``metrics``, ``recipe``, ``training``,
+            ``dataset`` (such as ``"fer2013"``) and ``license`` (such as ``"mit"``) are shown.
     """
     return card_of(_traits(model), repo_id, config or {})

@@ -157,29 +157,31 @@ def card_of(
     Args:
         model: The model.
         name: ``owner/name`` on the hub, or the name of its folder.
-        config: Root keys of config.json; ``metrics``, ``recipe``, ``training`` and ``dataset`` are
-            shown, as far as they are what training writes.
+        config: Root keys of config.json; ``metrics``, ``recipe``, ``training``, ``dataset`` and
+            ``license`` are shown, as far as they are what training writes.
         hub: Whether the model is, or will be, on the hub.
         figures: What a reader must know of the figures.
         data: What the model learnt from.
     """
-    cfg, dataset = model.pretrained_cfg, str(config.get("dataset") or "")
+    cfg, terms = model.pretrained_cfg, config.get("license")
+    dataset = str(config.get("dataset") or "")
     metrics, recipe, training = (
         part if isinstance(part := config.get(key), dict) else {}
         for key in ("metrics", "recipe", "training")
     )
     size = "x".join(map(str, cfg["input_size"]))
-    terms = f"{FER2013_LIMITS}.\n\n{FER2013_TERMS}" if dataset in _FER2013 else f"{LIMITS}."
+    front = card_data(name, terms if isinstance(terms, str) else None, metrics, dataset)
+    limits = f"{FER2013_LIMITS}.\n\n{FER2013_TERMS}" if dataset in _FER2013 else f"{LIMITS}."
     code = f"```json\n{json.dumps(recipe, indent=2, default=str)}\n```" if recipe else ""
     sections = {
         "Figures": [*_overall(metrics), figures, *_by_class(metrics)],
         "Data": [data],
         "How it was made": ["\n".join(_facts(recipe, training))],
         "Recipe": [code],
-        "Limits": [terms],
+        "Limits": [limits],
     }
     lines = [
-        f"---\n{card_data(name, cfg.get('license'), metrics, dataset).to_yaml()}\n---",
+        f"---\n{front.to_yaml()}\n---",
         f"# {name}",
         f"{cfg['architecture'].removeprefix(PREFIX)} of fer_zoo: gray faces {size} to "
         f"{', '.join(model.label_names) or 'features'}.",
@@ -193,13 +195,13 @@ def card_of(
 
 def _overall(metrics: JsonObject) -> list[str]:
     """Returns a table of the overall figures of each split."""
+    keys = [k for k in _METRICS if any(_is_figure(known.get(k)) for _, known in _splits(metrics))]
     rows = [
-        [split, figures.get("n", ""), *(_share(figures.get(key)) for key in _METRICS)]
-        for split, figures in _splits(metrics)
-        if any(_is_figure(figures.get(key)) for key in _METRICS)
+        [split, known.get("n", ""), *(_share(known.get(key)) for key in keys)]
+        for split, known in _splits(metrics)
     ]
-    heads = ["split", "faces", *(f"{name} %" for _, name in _METRICS.values())]
-    return [tabulate(rows, heads, "github", disable_numparse=True)] if rows else []
+    heads = ["split", "faces", *(f"{_METRICS[key][1]} %" for key in keys)]
+    return [tabulate(rows, heads, "github", disable_numparse=True)] if keys else []
 
 
 def _by_class(metrics: JsonObject) -> list[str]:

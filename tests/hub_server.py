@@ -13,12 +13,15 @@ import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
 import huggingface_hub
-from huggingface_hub import constants, file_download
+from huggingface_hub import constants, file_download, hf_api, repocard, utils
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+#: Whether this huggingface_hub has cards validated by the endpoint that it is told of.
+VALIDATES = "ENDPOINT" in Path(repocard.__file__).read_text("utf-8")
 #: Bytes from which on the hub keeps a file outside git.
 LARGE = 10_000
 
@@ -207,7 +210,7 @@ def connected(repos, monkeypatch, folder):
         close = getattr(huggingface_hub, "close_session", lambda: None)
         close()
         template = "/{repo_id}/resolve/{revision}/{filename}"
-        for name, value in {
+        values = {
             "ENDPOINT": server.url,
             "HUGGINGFACE_CO_URL_TEMPLATE": server.url + template,
             "HF_HUB_CACHE": str(folder / "hub"),
@@ -215,9 +218,11 @@ def connected(repos, monkeypatch, folder):
             "HF_HUB_DOWNLOAD_TIMEOUT": 0.5,
             "HF_HUB_ETAG_TIMEOUT": 0.5,
             "DOWNLOAD_CHUNK_SIZE": 4096,
-        }.items():
-            monkeypatch.setattr(constants, name, value)
-        monkeypatch.setattr(file_download, "_ETAG_RETRY_TIMEOUT", 0.5, raising=False)
+            "_ETAG_RETRY_TIMEOUT": 0.5,
+        }
+        for module in (constants, file_download, hf_api, repocard, utils._http):
+            for name in values.keys() & vars(module).keys():  # older versions have copies of them
+                monkeypatch.setattr(module, name, values[name])
         monkeypatch.setattr(time, "sleep", server.waits.append)
         monkeypatch.setenv("NO_PROXY", "*")
         monkeypatch.delenv("HF_TOKEN", raising=False)

@@ -216,7 +216,7 @@ assert all((a == b).all() for a, b in zip(model.parameters(), again.parameters()
 PUSH_WITHOUT_CARD = """
 import sys, fer_zoo
 model = fer_zoo.from_pretrained(sys.argv[1])
-config = {"metrics": {"val": {"accuracy": 0.5}}, "recipe": {"lr": 1}}
+config = {"metrics": {"val": {"accuracy": 0.5}}, "recipe": {"lr": 1}, "license": "mit"}
 for repo in ("me/new", "me/carded"):
     fer_zoo.push_to_hub(model, repo, config, token="hf_x")
 """
@@ -229,7 +229,7 @@ def test_a_repository_without_a_card_gets_one(served, tmp_path):
     assert server.repos["me/carded"]["README.md"] == b"# Mine", "what the user wrote stays"
     assert server.repos["me/carded"]["model.safetensors"]
     card = ModelCard(server.repos["me/new"]["README.md"].decode())
-    assert card.data.license == "apache-2.0" and card.data.library_name == "timm"
+    assert card.data.license == "mit" and card.data.library_name == "timm"
     assert card.data.pipeline_tag == "image-classification"
     assert 'fer_zoo.from_pretrained("hf-hub:me/new")' in card.text
     assert "| val     |         | 50.00        |" in card.text and '"lr": 1' in card.text
@@ -285,7 +285,7 @@ ODD = {
                 {"val": {"accuracy": 0.5, "per_class": {"angry": None, "sad": {"f1": 1}}}}],
     "recipe": [None, "recipe.toml", {"path": 3}],
     "training": [None, ["long"], {"hours": "two", "versions": None, "command": 7, "bfloat16": []}],
-    "dataset": [None, "my faces"],
+    "dataset": [None, "my faces"], "license": [None, "mit", ["mit", "other"], 3],
 }  # fmt: skip
 
 
@@ -297,15 +297,21 @@ def test_odd_entries_of_a_config_are_saved_and_left_out_of_the_card(key, value, 
     assert ModelCard.load(tmp_path / "README.md").data.library_name == "timm"
 
 
-def test_a_stale_sha256_in_a_config_is_replaced(tmp_path):
-    save_pretrained(tiny(), tmp_path / "a")
-    save_pretrained(tiny(), tmp_path / "b", config_of(tmp_path / "a"))
-    from_pretrained(tmp_path / "b")
+def test_the_whole_config_of_another_model_says_nothing_of_this_one(tmp_path):
+    known = {"recipe": {"lr": 1}, "metrics": {"val": {"accuracy": 0.5}}}
+    save_pretrained(first := tiny(label_names=FERPLUS_LABELS), tmp_path / "a", known)
+    first.temperature = 2.0
+    save_pretrained(first, tmp_path / "a", config_of(tmp_path / "a"))
+    assert from_pretrained(tmp_path / "a").temperature == 2.0
+    save_pretrained(second := tiny(), tmp_path / "b", config_of(tmp_path / "a"))
+    again = from_pretrained(tmp_path / "b")
+    assert same(again, second) and again.label_names == FER2013_LABELS and again.temperature == 1
+    assert {key: config_of(tmp_path / "b")[key] for key in known} == known
 
 
 def test_a_card_claims_no_data_that_it_does_not_know():
     data = model_card(tiny(), "me/new").data.to_dict()
-    assert not {"datasets", "model-index", "metrics", "base_model"} & set(data)
+    assert not {"datasets", "model-index", "metrics", "base_model", "license"} & set(data)
 
 
 def test_push_to_hub_uploads_safetensors_only(served, tmp_path):

@@ -19,18 +19,24 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 NAME = "hf-hub:me/good"
 
 
+class Good:
+    """A model and the files of its repository."""
+
+    def __init__(self, folder):
+        torch.manual_seed(0)
+        self.model = tiny()
+        save_pretrained(self.model, folder)
+        self.files = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
-    """A model and the files of its repository."""
-    folder = tmp_path_factory.mktemp("good")
-    torch.manual_seed(0)
-    save_pretrained(model := tiny(), folder)
-    return model, {path.name: path.read_bytes() for path in folder.iterdir()}
+    return Good(tmp_path_factory.mktemp("good"))
 
 
 @pytest.fixture
 def server(good, tmp_path, monkeypatch):
-    with connected({"me/good": dict(good[1])}, monkeypatch, tmp_path) as server:
+    with connected({"me/good": dict(good.files)}, monkeypatch, tmp_path) as server:
         yield server
 
 
@@ -46,14 +52,14 @@ def is_helpful(error):
 def check(server, good, cache=None):
     """Loads a first time as it can, then without faults; only whole files are kept."""
     try:
-        assert same(load(cache), good[0])
+        assert same(load(cache), good.model)
     except WeightsError as error:
         assert is_helpful(error), error
     server.faults = []
-    assert same(load(cache), good[0])
+    assert same(load(cache), good.model)
     kept = [p for p in Path(cache or huggingface_hub.constants.HF_HUB_CACHE).rglob("*/*/*/*")]
     found = {p.name: p.read_bytes() for p in kept if p.name in (WEIGHTS, CONFIG)}
-    assert found == {name: good[1][name] for name in (WEIGHTS, CONFIG)}
+    assert found == {name: good.files[name] for name in (WEIGHTS, CONFIG)}
 
 
 FAULTS = {
@@ -93,10 +99,10 @@ def test_a_broken_download_goes_on_where_it_broke(server, good, has_ranges):
         pytest.skip("this huggingface_hub starts again")
     server.has_ranges = has_ranges
     server.faults = [Fault("GET", WEIGHTS, "drop")]
-    assert same(load(), good[0])
+    assert same(load(), good.model)
     if has_ranges:
         (start,) = server.resumed
-        assert 0 < start <= len(good[1][WEIGHTS]) // 2
+        assert 0 < start <= len(good.files[WEIGHTS]) // 2
 
 
 def test_a_busy_hub_is_left_in_peace_as_long_as_it_says(server, good):
@@ -109,19 +115,19 @@ def test_a_busy_hub_is_left_in_peace_as_long_as_it_says(server, good):
 
 
 def test_weights_that_are_wrong_on_the_hub_are_refused_each_time(server, good):
-    server.repos["me/good"][WEIGHTS] = b"0" * len(good[1][WEIGHTS])
+    server.repos["me/good"][WEIGHTS] = b"0" * len(good.files[WEIGHTS])
     for _ in range(2):
         with pytest.raises(WeightsError, match=r"sha256 is .* after a second download too"):
             load()
-    server.repos["me/good"][WEIGHTS], server.commit = good[1][WEIGHTS], "f" * 40
-    assert same(load(), good[0])
+    server.repos["me/good"][WEIGHTS], server.commit = good.files[WEIGHTS], "f" * 40
+    assert same(load(), good.model)
 
 
 def test_weights_without_a_sha256_are_checked_as_the_hub_names_them(server, good):
-    config = good[1][CONFIG].replace(b"weights_sha256", b"of_other_weights")
+    config = good.files[CONFIG].replace(b"weights_sha256", b"of_other_weights")
     server.repos["me/good"][CONFIG] = config
     server.faults = [Fault("GET", WEIGHTS, "flip", 0.9)]
-    assert same(load(), good[0])
+    assert same(load(), good.model)
 
 
 def test_a_damaged_cache_is_mended(server, good):
@@ -129,8 +135,8 @@ def test_a_damaged_cache_is_mended(server, good):
     (file,) = Path(huggingface_hub.constants.HF_HUB_CACHE).rglob(f"snapshots/*/{WEIGHTS}")
     blob = file.resolve()
     blob.write_bytes(blob.read_bytes()[:-1000])
-    assert same(load(), good[0])
-    assert file.read_bytes() == good[1][WEIGHTS]
+    assert same(load(), good.model)
+    assert file.read_bytes() == good.files[WEIGHTS]
 
 
 faults = st.builds(

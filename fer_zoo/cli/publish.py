@@ -57,9 +57,10 @@ def run(args: argparse.Namespace) -> int:
     print(_table(repositories))
     size = sum(file.size for repository in repositories for file in repository.files)
     valid = publishing.ask_hub(repositories)
+    kind = f"{'private ' * args.private}repositor{'y' if len(repositories) == 1 else 'ies'}"
     print(
-        f"\n{len(repositories)} {'private ' * args.private}repositories, {size / 2**20:.1f} MiB, "
-        f"in {folder}; each loads and gives the logits of the package"
+        f"\n{len(repositories)} {kind}, {size / 2**20:.1f} MiB, in {folder}; each loads and gives "
+        "the logits of the package"
     )
     print(
         "the hub accepts the cards"

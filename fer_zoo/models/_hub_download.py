@@ -3,13 +3,16 @@
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.utils import LocalEntryNotFoundError  # type: ignore[attr-defined]
 
 from fer_zoo.errors import WeightsError
 
 _logger = logging.getLogger(__name__)
+#: The status of HTTP for a part that a file does not have.
+_NO_SUCH_RANGE = 416
 
 
 def download(
@@ -38,7 +41,7 @@ def download(
     if not (said := fault(folder)):
         return folder
     _logger.warning("hf-hub:%s is downloaded again: %s", model_id, said)
-    folder = _download(model_id, names, cache_dir, force_download=True)
+    folder = _download(model_id, names, cache_dir, force=True)
     if said := fault(folder):
         raise WeightsError(
             f"hf-hub:{model_id}: {said}, after a second download too: ask its owner, or give "
@@ -48,27 +51,20 @@ def download(
 
 
 def _download(
-    model_id: str, names: Sequence[str], cache_dir: str | Path | None, force_download: bool = False
+    model_id: str, names: Sequence[str], cache_dir: str | Path | None, force: bool = False
 ) -> Path:
     repo, _, revision = model_id.partition("@")
+    place: dict[str, Any] = {"revision": revision or None, "cache_dir": cache_dir}
     for name in names:
         try:
-            if not force_download and not isinstance(
-                huggingface_hub.try_to_load_from_cache(
-                    repo, name, cache_dir=cache_dir, revision=revision or None
-                ),
-                str,
-            ):
+            if not isinstance(huggingface_hub.try_to_load_from_cache(repo, name, **place), str):
                 _logger.info("getting %s of hf-hub:%s", name, model_id)
-            path = huggingface_hub.hf_hub_download(
-                repo,
-                name,
-                revision=revision or None,
-                cache_dir=cache_dir,
-                force_download=force_download,
-            )
+            path = huggingface_hub.hf_hub_download(repo, name, force_download=force, **place)
         # requests, httpx and Xet have each their own, and the hub's own are of several kinds
         except Exception as error:
+            status = getattr(getattr(error, "response", None), "status_code", None)
+            if status == _NO_SUCH_RANGE and not force:  # what is left of a download is too long
+                return _download(model_id, names, cache_dir, force=True)
             raise WeightsError(
                 f"cannot get {name} of hf-hub:{model_id} ({in_words(error)}); try again, check the "
                 "name, the revision, the network and the login, or give a local folder"

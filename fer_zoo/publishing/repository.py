@@ -125,6 +125,7 @@ def prepare(name: str, repo_id: str, folder: Path) -> Repository:
         "metrics": record.metrics,
         "recipe": record.recipe,
         "training": record.training,
+        "license": model.pretrained_cfg["license"],
     }
     card = card_of(model, repo_id, config, figures=_figures(ferplus), data=_data(record))
     save_pretrained(model, folder, config, dtype=torch.float16, card=sealed(str(card)))

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import ModelCard
-from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from fer_zoo.errors import HubError
 from fer_zoo.hub import CARD_NAME, refusals

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from hub_server import Fault, connected
+from hub_server import VALIDATES, Fault, connected
 from huggingface_hub import ModelCard
 from tiny import file_sha256, same
 
@@ -81,14 +81,12 @@ def test_files_that_give_something_else_are_refused(tmp_path, monkeypatch):
     def another(model, folder, config, dtype, card):
         with torch.no_grad():
             next(model.parameters())[0] += 1
-        save(model, folder, {**config, "temperature": 2.0}, dtype=dtype, card=card)
+        save(model, folder, config, dtype=dtype, card=card)
 
     from fer_zoo.hub import save_pretrained as save
 
     monkeypatch.setattr("fer_zoo.publishing.repository.save_pretrained", another)
-    with pytest.raises(
-        WeightsError, match=r"not the .*temperature, sha256 of model.safetensors of"
-    ):
+    with pytest.raises(WeightsError, match=r"not the logits, sha256 of model.safetensors of"):
         prepare(SMALL, f"me/{SMALL}", tmp_path)
 
 
@@ -111,7 +109,7 @@ def test_names_are_those_of_shipped_weights(tmp_path, monkeypatch):
         repository_ids(["run"], "me")
 
 
-@pytest.mark.parametrize("owner", ["", "a/b", "me--you", "-me", "me/", "ein Name", "m" * 99])
+@pytest.mark.parametrize("owner", ["", "a/b", "me--you", "-me", "me/", "ein Name"])
 def test_owners_that_cannot_be(owner):
     with pytest.raises(ConfigError, match="can be no user of the hub"):
         repository_ids([SMALL], owner)
@@ -127,6 +125,7 @@ def test_what_is_prepared_goes_into_an_empty_folder(tmp_path):
     assert repository.folder == tmp_path / "new" / SMALL
 
 
+@pytest.mark.skipif(not VALIDATES, reason="this huggingface_hub asks huggingface.co alone")
 def test_the_hub_is_asked_about_the_cards_where_it_is_reached(server, tmp_path):
     repositories = prepare_all([SMALL], "me", tmp_path / "new")
     assert ask_hub(repositories)

@@ -51,6 +51,9 @@ def test_training_learns_and_leaves_a_model_folder(tmp_path):
     assert training["epochs"] == result.best_epoch + 1 and training["training_faces"] == 112
     assert {"hardware", "command", "finished", "hours", "bfloat16"} <= training.keys()
     assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+    card = (tmp_path / "run" / "README.md").read_text("utf-8")
+    assert f"{100 * result.accuracy:.2f}" in card, "the card is that of the best epoch"
+    assert f"- epoch: {result.best_epoch + 1}\n" in card
     model = fer_zoo.create_model(tmp_path / "run", pretrained=True)
     assert model.label_names == FER2013_LABELS
 
