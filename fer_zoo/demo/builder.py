@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from filelock import FileLock
@@ -30,6 +31,7 @@ MODELS = ("vgg_small", "dacl")
 BUDGET = 15e6
 #: Marks a folder as a page; the service worker reads it.
 _MARK = "build.js"
+_SAYS = b"self.BUILD = "
 _NOT_SERVED = ("package.json", "package-lock.json")
 
 
@@ -58,14 +60,14 @@ def cached(models: Sequence[str] = MODELS) -> Path:
         models: As of :func:`build`.
     """
     folder = export_path("demo").with_suffix("")
-    wanted = json.dumps([_fingerprint(), list(models)])
+    wanted = json.dumps([_fingerprint(), [(name, _content_of(name)) for name in models]])
     stamp = folder.with_name("demo.json")
     make_folder(folder.parent)
     with FileLock(folder.with_name("demo.lock")):
         if (
             not (folder / _MARK).is_file()
             or not stamp.is_file()
-            or stamp.read_text("utf-8") != wanted
+            or stamp.read_bytes() != wanted.encode()
         ):
             stamp.unlink(missing_ok=True)
             build(folder, models)
@@ -93,8 +95,10 @@ def build(folder: str | Path, models: Sequence[str] = MODELS) -> Built:
         True
     """
     folder = Path(folder).absolute()
-    if folder.exists() and not _is_ours(folder):
-        raise OutputError(f"{folder} holds something else than a page; give a new or empty folder")
+    if folder.exists() and (foreign := _foreign(folder)):
+        raise OutputError(
+            f"{folder} holds something else than a page ({foreign}); give a new or empty folder"
+        )
     check_packages()
     make_folder(folder.parent)
     new = folder.with_name(f".{folder.name}.partial-{secrets.token_hex(4)}")
@@ -125,7 +129,7 @@ def _fill(new: Path, models: list[str]) -> None:
         "files": ["./", *(n for n in names if not n.startswith("engines/") and n != "sw.js")],
         "engines": engines,
     }
-    (new / _MARK).write_text(f"self.BUILD = {json.dumps(build_, indent=1)};\n", "utf-8")
+    (new / _MARK).write_bytes(_SAYS + json.dumps(build_, indent=1).encode() + b";\n")
 
 
 def _compress(new: Path) -> dict[str, int]:
@@ -153,8 +157,36 @@ def _replace(folder: Path, new: Path) -> None:
         raise OutputError(f"cannot write {folder}: {error}; choose another folder") from error
 
 
-def _is_ours(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / _MARK).is_file() or not any(folder.iterdir()))
+def _foreign(folder: Path) -> str | None:
+    """Returns something in a folder that no page wrote, None where there is nothing of the kind."""
+    if not folder.is_dir():
+        return "no folder"
+    ours = _written(folder)
+    ours |= {f"{name}.gz" for name in ours}
+    entries = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = (path.relative_to(folder).as_posix() for path in entries)
+    return next((name for name in names if name not in ours), None)
+
+
+def _written(folder: Path) -> set[str]:
+    """Returns the files of the page in a folder, as its mark lists them; none if there is none."""
+    try:
+        said = json.loads((folder / _MARK).read_bytes().removeprefix(_SAYS)[:-2])
+        return {_MARK, "sw.js", *said["files"], *chain.from_iterable(said["engines"].values())}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
+
+
+def _content_of(model: str) -> str | None:
+    """Returns what changes with a model in a folder; None for a model of the package."""
+    folder = Path(model)
+    if not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*")):
+        if path.is_file() and path.suffix in (".json", ".safetensors"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _fingerprint() -> str:

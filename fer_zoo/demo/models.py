@@ -13,7 +13,7 @@ class PageModel:
     """A model of the page.
 
     Args:
-        name: What was exported.
+        name: What was exported, without the folders it lies in.
         file: From uint8 faces (N, H, W) to calibrated probabilities (N, num_classes).
         labels: Names of the classes, in the order of the output.
         license: Of the weights.
@@ -46,20 +46,45 @@ def export_models(models: list[str], folder: Path) -> list[PageModel]:
         MissingDependencyError: If the extra ``export`` is not installed.
         UnknownModelError: If there is no such model.
     """
-    if not models or len(set(models)) < len(models):
+    shown = shown_names(models)
+    return [
+        _export_one(name, shown[i], folder / f"{i}-{_stem(shown[i])}.onnx")
+        for i, name in enumerate(models)
+    ]
+
+
+def shown_names(models: list[str]) -> list[str]:
+    """Returns what visitors read of models: of folders their last parts, as many as differ.
+
+    Args:
+        models: Names, or folders.
+
+    Raises:
+        ConfigError: If there is no model, or one twice.
+
+    Example:
+        >>> shown_names(["vgg_small", "dacl"])
+        ['vgg_small', 'dacl']
+    """
+    whole = [Path(name).resolve().parts if Path(name).is_dir() else (name,) for name in models]
+    if not models or len(set(whole)) < len(whole):
         raise ConfigError(f"the models are {models}; give one or more, each once (--models)")
-    return [_export_one(name, f"{i}-{_stem(name)}", folder) for i, name in enumerate(models)]
+    shown = []
+    for own in whole:
+        tails = (own[-n:] for n in range(1, len(own) + 1))
+        unique = (tail for tail in tails if sum(w[-len(tail) :] == tail for w in whole) == 1)
+        shown.append("/".join(next(unique, own)))
+    return shown
 
 
-def _export_one(name: str, stem: str, folder: Path) -> PageModel:
+def _export_one(name: str, shown: str, path: Path) -> PageModel:
     from fer_zoo.exporting import export
 
-    path = folder / f"{stem}.onnx"
     record = export(name, path).record
     content = for_page(path.read_bytes())
     path.write_bytes(content)
     note = f"{_accuracy(name)}{len(content) / 1e6:.1f}\N{NO-BREAK SPACE}MB"
-    return PageModel(name, f"models/{path.name}", record.label_names, record.license, note)
+    return PageModel(shown, f"models/{path.name}", record.label_names, record.license, note)
 
 
 def _stem(name: str) -> str:

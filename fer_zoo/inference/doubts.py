@@ -34,7 +34,7 @@ def doubt_shape(size: tuple[int, int]) -> str | None:
         return None
     return (
         f"the picture is {found} ({size[0]}x{size[1]}) and was taken as one cropped face; find the "
-        "faces of a photograph with detect=True (--detect)"
+        "faces of a photograph with detect=True (--detect, or ?detect=true of the service)"
     )
 
 

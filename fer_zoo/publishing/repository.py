@@ -1,6 +1,7 @@
 """The weights of the package as repositories of the hub: written, loaded back, compared."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,4 +226,9 @@ def prepare_all(names: Sequence[str], owner: str, folder: Path) -> list[Reposito
     wanted = repository_ids(names, owner)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} is not empty: empty it, or choose another folder with --out")
-    return [prepare(name, repo_id, folder / name) for name, repo_id in wanted.items()]
+    try:
+        return [prepare(name, repo_id, folder / name) for name, repo_id in wanted.items()]
+    except BaseException:  # so that the same command can be given again
+        for name in wanted:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        raise

@@ -21,6 +21,13 @@ class Base64Picture(_Json):
     """The bytes of an image file in base64, or a data URI with them."""
 
 
+class Options(_Json):
+    """What a request may ask for in its address."""
+
+    detect: bool = False
+    """Whether the faces of a photograph are found first; else the picture is one face."""
+
+
 class Face(_Json):
     """What is said of one face."""
 

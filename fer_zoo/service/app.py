@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -22,6 +22,7 @@ from fer_zoo.inference.detection import FaceDetector
 from fer_zoo.service.answers import (
     Answer,
     Base64Picture,
+    Options,
     Problem,
     ServedModel,
     State,
@@ -100,8 +101,7 @@ def create_app(
         >>> app.title
         'fer_zoo'
     """
-    if token is not None and not token.strip():
-        raise ConfigError("the token is empty; give one, or none at all")
+    _check_token(token)
     limits = limits or Limits()
     predictor.max_pixels = limits.max_pixels
     metrics = Metrics()
@@ -124,6 +124,16 @@ def create_app(
     _add_predict(app, engine, limits, served, token)
     _add_states(app, engine, metrics, token)
     return app
+
+
+def _check_token(token: str | None) -> None:
+    """Refuses a token that no client can send in a header."""
+    if token is None:
+        return
+    if not token.strip():
+        raise ConfigError("the token is empty; give one, or none at all")
+    if not (token.strip().isascii() and token.strip().isprintable()):
+        raise ConfigError("no header can have the characters of the token; use ASCII, on one line")
 
 
 def _token_check(token: str | None) -> list[Any]:
@@ -154,7 +164,8 @@ def _add_predict(
         description=f"Takes {FORMS}. With `detect=true` the picture is a photograph whose faces "
         "are found first; else it is one face, cut out tightly.",
     )
-    async def predict(request: Request, detect: bool = False) -> Answer:
+    async def predict(request: Request, options: Annotated[Options, Query()]) -> Answer:
+        detect = options.detect
         if detect and not engine.finds_faces:
             raise HTTPException(501, "this service finds no faces: it was started without detector")
         with engine.uploading():
@@ -221,7 +232,9 @@ def _add_errors(app: FastAPI) -> None:
     _add_error(app, ImageTooLargeError, 413)
     _add_error(app, ImageError, 422)
     _add_error(app, BusyError, 503, "too much is under way; try again", again)
-    _add_error(app, RequestValidationError, 422, "detect is true or false")
+    _add_error(
+        app, RequestValidationError, 422, "detect is true or false, and no other option is known"
+    )
     _add_error(app, Exception, 500, "an error in the service; its log says more")
 
 

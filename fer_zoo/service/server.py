@@ -53,6 +53,8 @@ def serve(
     """
     if not 0 <= port <= 65535:
         raise ConfigError(f"port is {port} (--port); it must be from 0 to 65535")
+    if not host.strip():
+        raise ConfigError("the host is empty (--host); give 0.0.0.0 for all addresses")
     kind = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=kind)

@@ -12,7 +12,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from fer_zoo.errors import ImageError
-from fer_zoo.image_sources import read_bytes
+from fer_zoo.image_sources import is_data_uri, read_bytes
 from fer_zoo.service.answers import Base64Picture
 from fer_zoo.service.limits import Limits
 
@@ -31,7 +31,7 @@ async def read_body(request: Request, limits: Limits) -> bytes:
         HTTPException: 413 if it is too large, 408 if it takes too long, 415 if it is compressed,
             400 if the client goes away.
     """
-    if request.headers.get("content-encoding", "identity") != "identity":
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise HTTPException(415, "the body is compressed; send it as it is")
     most = limits.max_bytes
     too_large = HTTPException(413, f"a body may have {most:,} bytes; shrink the picture")
@@ -90,11 +90,20 @@ def _from_json(body: bytes) -> bytes:
         place = ".".join(map(str, first["loc"])) or "the body"
         message = f'{place}: {first["msg"]}; send {{"image": "<base64>"}}'
         raise HTTPException(422, message) from error
-    uri = text if text.startswith("data:") else f"data:image/*;base64,{text}"
-    return read_bytes(uri)[0]
+    if is_data_uri(text):
+        return read_bytes(text)[0]
+    try:
+        return read_bytes(f"data:image/*;base64,{text}")[0]
+    except ImageError as error:
+        kind = "a URL, and URLs are not fetched" if "://" in text[:20] else "damaged base64"
+        raise ImageError(f'image: {kind}; send {{"image": "<base64>"}}') from error
 
 
 def _from_form(body: bytes, boundary: bytes) -> bytes:
+    if not boundary:
+        raise HTTPException(
+            422, "the Content-Type names no boundary; let the client set it: it knows the boundary"
+        )
     files: list[Any] = []
 
     def take(part: Any) -> None:

@@ -255,3 +255,6 @@ def test_a_table_of_ones_own_beside_loose_images_may_be_called_like_fer2013(tmp_
     rows = [f"{i}.png,{'ab'[i % 2]}" for i in range(4)]
     (tmp_path / name).write_text("\n".join(["path,label", *rows]))
     assert open_data(tmp_path)[""].label_names == ("a", "b")
+    (tmp_path / "test.csv").write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(DataError, match=r"several tables of faces: .*test\.csv.*give one"):
+        open_data(tmp_path)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from fer_zoo.demo import build, builder, cached
-from fer_zoo.demo.models import PageModel, export_models
+from fer_zoo.demo.models import PageModel, export_models, shown_names
 from fer_zoo.demo.packages import ENGINES, NETWORKS
 from fer_zoo.errors import ConfigError, MissingDependencyError, OutputError
 
@@ -80,11 +80,41 @@ def test_the_cache_is_renewed_only_when_something_changed(exported, monkeypatch)
     assert exported == [["a"], ["b"], ["b"]]
 
 
+def test_a_folder_that_was_trained_again_is_exported_again(exported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for run in ("one", "two"):
+        (tmp_path / run / "model").mkdir(parents=True)
+        (tmp_path / run / "model/model.safetensors").write_text(run)
+    monkeypatch.chdir("one")
+    cached(["model"])
+    cached(["model"])
+    assert len(exported) == 1
+    monkeypatch.chdir("../two")  # the same name, another model
+    stamp = cached(["model"]).with_name("demo.json")
+    assert len(exported) == 2
+    (tmp_path / "two/model/model.safetensors").write_text("trained again")
+    cached(["model"])
+    assert len(exported) == 3
+    stamp.write_bytes(b"\xff damaged")
+    cached(["model"])
+    assert len(exported) == 4
+
+
+def test_visitors_read_no_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for run in ("a", "b/last", "c/last", "dacl"):
+        (tmp_path / run).mkdir(parents=True)
+    models = ["vgg", str(tmp_path / "a"), "b/last", "c/../c/last"]
+    assert shown_names(models) == ["vgg", "a", "b/last", "c/last"]
+    with pytest.raises(ConfigError, match="each once"):
+        shown_names(["a", "./a"])
+
+
 def test_what_is_in_the_place_of_a_page(exported, tmp_path):
     build(tmp_path / "site", ["a"])
-    (tmp_path / "site" / "old").touch()
+    (tmp_path / "site" / "app.js").write_text("old")
     build(tmp_path / "site", ["a"])  # a page is replaced
-    assert not (tmp_path / "site" / "old").exists()
+    assert (tmp_path / "site" / "app.js").read_text() != "old"
     (tmp_path / "empty").mkdir()
     build(tmp_path / "empty", ["a"])
     (tmp_path / "other").mkdir()
@@ -92,6 +122,26 @@ def test_what_is_in_the_place_of_a_page(exported, tmp_path):
     for place in (tmp_path / "other", tmp_path / "other" / "thesis.txt"):
         with pytest.raises(OutputError, match="holds something else than a page"):
             build(place, ["a"])
+
+
+@pytest.mark.parametrize(
+    "mark", [None, "", "x", "self.BUILD = [];\n", 'self.BUILD = {"files": 1};']
+)
+@pytest.mark.parametrize("file", [".git/config", "CNAME", "models/thesis.onnx"])
+def test_files_of_a_person_are_not_deleted(exported, tmp_path, mark, file):
+    """Many projects have a build.js, and a page may lie in a repository."""
+    site = tmp_path / "site"
+    if mark is None:
+        build(site, ["a"])
+    else:
+        site.mkdir()
+        (site / "build.js").write_text(mark)
+    own = site / file
+    own.parent.mkdir(exist_ok=True)
+    own.write_text("mine")
+    with pytest.raises(OutputError, match="holds something else than a page") as error:
+        build(site, ["a"])
+    assert own.read_text() == "mine" and (mark is not None or file in str(error.value))
 
 
 def test_npm_missing_or_failing(exported, npm, tmp_path, monkeypatch):

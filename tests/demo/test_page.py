@@ -175,6 +175,51 @@ def test_a_photo_while_the_camera_is_asked_for(visit, portrait):
     assert page.is_visible("#photo") and page.inner_text("#camera") == "Use the camera"
 
 
+def test_a_camera_while_a_photo_is_looked_at(visit, portrait):
+    page = ready(visit(permissions=["camera"]))
+    page.set_input_files("#file", large(portrait))
+    page.wait_for_selector("#busy")
+    page.click("#camera")
+    page.wait_for_selector("#video")
+    page.wait_for_selector(".box")
+    assert page.is_hidden("#busy")
+
+
+def test_a_photo_keeps_its_answer_when_the_next_file_is_none(visit, portrait):
+    page = ready(visit())
+    page.set_input_files("#file", large(portrait))
+    page.wait_for_selector("#busy")
+    page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"none"})
+    expect(page.locator("#message")).to_contain_text("cannot read that file")
+    page.wait_for_selector(".box")
+    assert "happy" in page.inner_text("#summary")
+
+
+def large(portrait):
+    """A photo that takes a while."""
+    return png(np.asarray(Image.fromarray(portrait).resize((1600, 1600))))
+
+
+def test_labels_are_within_the_picture(visit, portrait):
+    """Of faces at the edges too, in a window of a phone."""
+    page = ready(visit(viewport={"width": 390, "height": 844}))
+    face = portrait[20:220, 130:330]
+    wide = np.full((600, 1000, 3), 80, np.uint8)
+    places = [(y, x) for y in (0, 100, 400) for x in (0, 400, 800)]
+    for y, x in places:
+        wide[y : y + 200, x : x + 200] = face
+    for top in (0, 40):
+        page.set_input_files("#file", png(np.roll(wide, top, 0)))
+        page.wait_for_selector(".box >> nth=5")
+        page.wait_for_selector("#busy", state="hidden")
+        stage = page.locator("#stage").bounding_box()
+        for box in page.locator(".box").all():
+            box.focus()  # of five faces and more one label is shown
+            label = box.locator("span").bounding_box()
+            assert label["x"] >= stage["x"] and label["y"] >= stage["y"] - 1
+            assert label["x"] + label["width"] <= stage["x"] + stage["width"]
+
+
 def test_a_refused_camera(visit):
     page = visit()
     page.click("#camera")

@@ -125,6 +125,17 @@ def test_what_is_prepared_goes_into_an_empty_folder(tmp_path):
     assert repository.folder == tmp_path / "new" / SMALL
 
 
+def test_what_could_not_be_prepared_leaves_nothing(tmp_path, monkeypatch):
+    def full(*args):
+        raise OutputError("no space is left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fer_zoo.publishing.repository._check", full)
+        with pytest.raises(OutputError, match="no space"):
+            prepare_all([SMALL], "me", tmp_path / "new")
+    assert prepare_all([SMALL], "me", tmp_path / "new")  # the same again
+
+
 @pytest.mark.skipif(not VALIDATES, reason="this huggingface_hub asks huggingface.co alone")
 def test_the_hub_is_asked_about_the_cards_where_it_is_reached(server, tmp_path):
     repositories = prepare_all([SMALL], "me", tmp_path / "new")

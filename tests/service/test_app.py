@@ -90,7 +90,10 @@ def test_detection_is_asked_for_by_request(means):
     assert "one gray value" in said["faces"][0]["warning"]
     assert said["warnings"][1:] == ["2 faces were found; the surest 1 are given"]
     assert level_of(found) == 50
-    assert (wrong.status_code, wrong.json()["detail"]) == (422, "detect is true or false")
+    assert (wrong.status_code, wrong.json()["detail"]) == (
+        422,
+        "detect is true or false, and no other option is known",
+    )
 
 
 def test_a_service_without_detector_says_so(means):
@@ -115,7 +118,9 @@ SCANS = b"\xff\xd8\xff" + b"\xff\xda" * 101
         (422, "empty", {"content": b""}),
         (422, "damaged image", {"content": gray(3)[:50]}),
         (422, "more than 100 scans", {"content": SCANS}),
-        (422, "damaged base64", {"json": {"image": "????"}}),
+        (422, "image: damaged base64; send", {"json": {"image": "????"}}),
+        (422, "URLs are not fetched", {"json": {"image": "http://127.0.0.1/face.png"}}),
+        (422, "data URI has damaged base64", {"json": {"image": " DATA:image/png;base64,?"}}),
         (422, "image: Field required", {"json": {}}),
         (422, "no base64", {"json": {"image": "data:image/png,x"}}),
         (422, "url: Extra inputs", {"json": {"image": "eA==", "url": "file:///etc/passwd"}}),
@@ -126,7 +131,9 @@ SCANS = b"\xff\xd8\xff" + b"\xff\xda" * 101
         (422, "nothing else", {"files": [("image", gray(3)), ("image", gray(4))]}),
         (422, "nothing else", {"files": {"image": gray(3)}, "data": {"more": "1"}}),
         (422, "damaged multipart", {"content": b"x", "headers": BOUNDED}),
-        (422, "", {"content": b"x", "headers": FORM}),
+        (422, "names no boundary", {"content": b"x", "headers": FORM}),
+        (422, "no other option", {"content": gray(3), "url": f"{PREDICT}?detection=true"}),
+        (422, "no other option", {"content": gray(3), "url": f"{PREDICT}?Detect=1"}),
         (404, "Not Found", {"content": gray(3), "url": "/v1/other"}),
         (405, "Not Allowed", {"method": "GET"}),
     ],
@@ -163,8 +170,9 @@ def test_a_token_is_asked_for(means):
             assert answer.status_code == 200 and "secret" not in answer.text
 
     talk(app, talking)
-    with pytest.raises(ConfigError, match="token is empty"):
-        app_of(means, token=" ")
+    for token, words in ((" ", "is empty"), ("p\xe4ss", "ASCII"), ("a\nb", "on one line")):
+        with pytest.raises(ConfigError, match=words):
+            app_of(means, token=token)
 
 
 def test_more_than_may_wait_is_told_to_come_again(means):

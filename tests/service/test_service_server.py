@@ -216,6 +216,11 @@ def test_a_service_that_does_not_start_says_so(capfd):
     assert "poisoned" in capfd.readouterr().err
 
 
+def test_no_host_is_no_address():
+    with pytest.raises(ConfigError, match=r"0\.0\.0\.0 for all"):
+        serve(create_app(MeanPredictor(), "means"), "", 0, 1, announce=str)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM for others")
 def test_at_sigterm_a_request_is_finished(exported):
     command = [sys.executable, "-m", "fer_zoo", "serve", "--model", str(exported.path)]

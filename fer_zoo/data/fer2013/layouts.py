@@ -180,7 +180,7 @@ def _find_in(fs: FileSystem) -> Layout:
         return Layout("npz", fs, arrays[0])
     if folders.images:
         return folders
-    if any(name.lower() == "test.csv" for name in containers):
+    if not beside and any(name.lower() == "test.csv" for name in containers):
         return Layout("csv", fs, "test.csv")  # reading it says what is wrong with it
     zips = [name for name in containers if name.lower().endswith(".zip")]
     if len(zips) == 1 and isinstance(fs, LocalFolder):

@@ -31,7 +31,7 @@ def refuse_percent(
     if found.boxes is None or any(re.search(r"(px|pixels?)$", plain(c)) for c in found.columns):
         return
     pairs = [(f, box) for f, box in zip(files, found.boxes, strict=True) if f and box]
-    if not pairs or any(b.relative or max(b.right, b.bottom) > 100.01 for _, b in pairs):
+    if not pairs or any(b.relative or max(b[:4]) > 100.01 for _, b in pairs):
         return
     names = list(dict.fromkeys(name for name, _ in pairs))
     sizes = [_size(fs, name) for name in names[:: -(-len(names) // _LOOKED_AT)]]

@@ -58,7 +58,9 @@ async function showPhoto(file) {
     showSpeed(milliseconds);
     if (!faces.length) say("No face was found. Try a photo with a larger, brighter or more frontal face.");
   } catch (error) {
-    if (mine === turn) fail(error);
+    if (mine !== turn) return;
+    fail(error);
+    if (error instanceof PictureError) changeModel(); // the photo before may be without its answer yet
   }
 }
 
@@ -75,6 +77,7 @@ async function startCamera() {
   const mine = ++turn;
   say("");
   size = null;
+  element("busy").hidden = true; // what it showed is dropped
   view.clear();
   element("camera").disabled = true; // one question to the visitor is enough
   try {

@@ -51,7 +51,8 @@ export class View {
       left: share(start, size.width), top: share(y, size.height),
       width: share(width, size.width), height: share(height, size.height),
     });
-    element.classList.toggle("low", y < 0.1 * size.height);
+    element.classList.toggle("low", y < 0.14 * size.height);
+    element.classList.toggle("right", start + width / 2 > size.width / 2); // or the edge cuts the words
     Object.assign(element.dataset, { box: [x, y, x + width, y + height].join(" ") });
     const text = `${this.#labels[best(face)]} ${percent(face.probabilities[best(face)])}`;
     element.firstChild.textContent = text;
