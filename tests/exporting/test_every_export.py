@@ -1,7 +1,4 @@
-"""Every kind of model goes into both formats: those of 224 pixels and those without weights too.
-
-They are narrow here. All were exported in full once, to both formats.
-"""
+"""Every kind of model is exported, also those of 224 pixels and without weights; narrow ones here."""
 
 import numpy as np
 import onnxruntime
