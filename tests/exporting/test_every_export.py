@@ -1,4 +1,4 @@
-"""Every kind of model is exported, also those of 224 pixels and without weights; narrow ones here."""
+"""Every kind of model is exported, those of 224 pixels and without weights too; narrow here."""
 
 import numpy as np
 import onnxruntime
