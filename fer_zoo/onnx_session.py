@@ -66,7 +66,16 @@ def run_session(
         session: What computes it.
         batch: The input.
         name: That of the input; asking for it takes microseconds.
+
+    Raises:
+        WeightsError: If it cannot be computed.
     """
     name = name or session.get_inputs()[0].name
-    output: NDArray[np.float32] = session.run(None, {name: batch})[0]
+    try:
+        output: NDArray[np.float32] = session.run(None, {name: batch})[0]
+    except Exception as error:  # its errors have no common base but this
+        raise WeightsError(
+            f"onnxruntime cannot compute an input {batch.shape} ({error}); export the model again, "
+            "or give a smaller batch_size where the memory is short"
+        ) from error
     return output

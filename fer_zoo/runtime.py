@@ -183,10 +183,23 @@ class Predictor(BasePredictor[Found]):
                 f"{self.file} has {outputs} outputs and {len(self.record.label_names)} labels; "
                 "write it with fer-zoo export"
             )
+        self._check_input()
         super().__init__(
             self.record.label_names, Preprocessing.from_json(self.record.preprocessing),
             self.record.weights_sha256, detect=detect, detector=detector, **options,
         )  # fmt: skip
+
+    def _check_input(self) -> None:
+        """Refuses a file that takes something else than its metadata say."""
+        entry, record = self._session.get_inputs()[0], self.record
+        channels = Preprocessing.from_json(record.preprocessing).in_chans
+        kind, rank = ("tensor(float)", 4) if record.raw else ("tensor(uint8)", 3)
+        wrong = entry.type != kind or len(entry.shape) != rank
+        if wrong or (record.raw and entry.shape[1] not in (channels, None)):
+            raise WeightsError(
+                f"{self.file} takes {entry.type} {entry.shape}, which is not what it says of "
+                "itself; write it with fer-zoo export"
+            )
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_session": None}  # onnxruntime's cannot be pickled

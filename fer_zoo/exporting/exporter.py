@@ -1,6 +1,7 @@
 """Writes a model as a file for other runtimes, once that file gives what the model gives."""
 
 import copy
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,6 +80,7 @@ def export(
     kind = _kind(path, to)
     if int8 is not None and kind != "onnx":
         raise ConfigError(f"int8 is for onnx, not for {kind}")
+    FORMATS[kind].check()
     loaded = _copy_for_export(load_model(model, "cpu"))
     check_target(path)  # before minutes are spent
     record = record_of_export(loaded, raw, int8=int8 is not None)
@@ -146,10 +148,8 @@ def _checked(
     except MissingDependencyError:
         raise
     except Exception as error:  # of torch's exporter, of onnxruntime, of guards: no common base
-        reason = (str(error).strip() or "no reason given").splitlines()[0]
         raise ExportError(
-            f"{loaded.name} cannot be converted ({type(error).__name__}: {reason}); try another "
-            "format (--to)"
+            f"{loaded.name} cannot be converted ({_reason(error)}); try another format (--to)"
         ) from error
     if not difference < TOLERANCE:
         raise ExportError(
@@ -157,3 +157,11 @@ def _checked(
             f"({TOLERANCE} is the limit): nothing is written; try another format (--to)"
         )
     return content, any_size, difference
+
+
+def _reason(error: BaseException) -> str:
+    """Returns a line on what an error came from; torch's exporter wraps it in pages of advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = re.sub(r"\x1b\[\d*m", "", str(error)).strip() or "no reason given"
+    return f"{type(error).__name__}: {said.splitlines()[0]}"

@@ -73,7 +73,7 @@ class FaceInput(nn.Module):
         if self.preprocessing.crop_pct < 1 or not torch.compiler.is_compiling():
             return self._resample(faces)
         fits = [
-            torch.full((), n) == size
+            torch.full((), n, dtype=torch.float64) == size
             for n, size in zip(faces.shape[1:], self.preprocessing.size, strict=True)
         ]
         resized: Tensor = torch.cond(fits[0] & fits[1], self._keep, self._resample, (faces,))
@@ -91,29 +91,41 @@ class FaceInput(nn.Module):
             scale = torch.minimum(sides[0] / p.size[0], sides[1] / p.size[1])
             used = [scale * p.size[0], scale * p.size[1]]
         rows, columns = (
-            self.weights(torch.arange(n, dtype=torch.float64), side, p.crop_pct * part, out)
-            for n, side, part, out in zip(faces.shape[1:], sides, used, p.size, strict=True)
+            self.weights(n, side, p.crop_pct * part, out, axis)
+            for n, side, part, out, axis in zip(
+                faces.shape[1:], sides, used, p.size, (1, 0), strict=True
+            )
         )
-        wide = _whole(faces.double() @ columns.T)
+        wide = _whole(faces.double() @ columns)
         return _whole(rows @ wide).float()
 
-    def weights(self, at: Tensor, side: Tensor, used: Tensor, out: int) -> Tensor:
-        """Returns how much of each pixel goes into each of ``out``, (out, side)."""
+    def weights(self, n: int, side: Tensor, used: Tensor, out: int, axis: int) -> Tensor:
+        """Returns how much of each pixel goes into each of ``out``.
+
+        Args:
+            n: The side in pixels.
+            side: The same.
+            used: How much of it is used.
+            out: Pixels that it becomes.
+            axis: Which axis of the result the side is: 1 gives (out, side), and 0 (side, out).
+                (ONNX Runtime up to 1.24 cannot run a product with a transposed matrix of 64 bits.)
+        """
+        at = torch.arange(n, dtype=torch.float64).unsqueeze(1 - axis)
         start = ((side - used) / 2).float().double().clamp(min=0)  # Pillow's corners have 32 bits
         end = torch.minimum(((side + used) / 2).float().double(), side)
         scale = (end.float() - start.float()).double() / out
         if self.preprocessing.interpolation == "nearest":
             steps = torch.cat([(start + 0.5 * scale)[None], scale.expand(out - 1)]).cumsum(0)
             nearest = torch.minimum(steps.floor().clamp(min=0), side - 1)
-            return (at == nearest[:, None]).double()
-        center = start + (torch.arange(out, dtype=torch.float64)[:, None] + 0.5) * scale
+            return (at == nearest.unsqueeze(axis)).double()
+        center = start + (torch.arange(out, dtype=torch.float64).unsqueeze(axis) + 0.5) * scale
         function, support = _FILTERS[self.preprocessing.interpolation]
         stretch = scale.clamp(min=1)  # enlarging interpolates, shrinking averages
         low = (center - support * stretch + 0.5).floor().clamp(min=0)
         high = torch.minimum((center + support * stretch + 0.5).floor(), side)
         inside = ((at >= low) & (at < high)).double()
         weights = function((at + 0.5 - center) * (1 / stretch)) * inside
-        shares = weights / weights.sum(dim=1, keepdim=True)
+        shares = weights / weights.sum(dim=axis, keepdim=True)
         return shares.sign() * (shares.abs() * 2**22 + 0.5).floor() / 2**22  # and 22 binary places
 
 

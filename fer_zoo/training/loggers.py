@@ -1,5 +1,6 @@
 """The figures of each epoch for TensorBoard or Weights & Biases, by their own libraries."""
 
+import importlib.util
 import json
 import os
 from collections.abc import Mapping
@@ -132,13 +133,18 @@ def open_logger(name: str, folder: Path, config: TrainConfig, epoch: int = 0) ->
 
 
 def check_logger(name: str) -> None:
-    """Refuses a name that is not in ``LOGGERS``.
+    """Refuses a name that is not in ``LOGGERS``, or whose library is missing.
 
     Raises:
-        ConfigError: If it is not.
+        ConfigError: If it is not in ``LOGGERS``.
+        MissingDependencyError: If its library is not installed.
     """
     if name and name not in LOGGERS:
         raise ConfigError(f"cannot log to {name!r}; give {' or '.join(LOGGERS)}")
+    if name and importlib.util.find_spec(name) is None:
+        raise MissingDependencyError(
+            f"--log {name} needs the extra {name}: pip install 'fer_zoo[{name}]'"
+        )
 
 
 def named(record: Mapping[str, float]) -> dict[str, float]:

@@ -3,8 +3,10 @@
 import importlib
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 
@@ -40,7 +42,8 @@ class CameraReader(FrameReader):
                 f"a camera needs OpenCV ({error}): pip install 'fer_zoo[video]'"
             ) from error
         self.source, self.problems = f"camera {number}", list[str]()
-        self._camera = cv2.VideoCapture(min(number, 2**31 - 1))  # OpenCV takes 32 bits
+        with _quiet(cv2):
+            self._camera = cv2.VideoCapture(min(number, 2**31 - 1))  # OpenCV takes 32 bits
         if not self._camera.isOpened():
             raise VideoError(
                 f"there is no camera {number}, or another program has it; give another number, or "
@@ -68,3 +71,13 @@ class CameraReader(FrameReader):
                 return
             now = round((time.monotonic() - start) / self.time_base)
             index, last = index + 1, max(now, last + 1)
+
+
+@contextmanager
+def _quiet(cv2: ModuleType) -> Iterator[None]:
+    """Keeps OpenCV's own lines from standard error; ours says what is wrong."""
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)

@@ -193,7 +193,9 @@ def open_container(av: ModuleType, source: str) -> "InputContainer":
         kind = "no such file"
         if Path(source).exists():
             kind = "a folder" if Path(source).is_dir() else "no regular file"
-        raise VideoError(f"{source}: {kind}; give a video file, or the number of a camera")
+        raise VideoError(
+            f"{source or repr(source)}: {kind}; give a video file, or the number of a camera"
+        )
     try:
         container: InputContainer = av.open(source, metadata_errors="ignore")
     except (av.FFmpegError, OSError) as error:

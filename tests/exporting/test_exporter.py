@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -7,9 +9,9 @@ import torch
 from tiny import tiny
 
 import fer_zoo
-from fer_zoo.errors import ConfigError, ExportError, OutputError
+from fer_zoo.errors import ConfigError, ExportError, MissingDependencyError, OutputError
 from fer_zoo.exporting import checks, export
-from fer_zoo.exporting.formats import PT2_RECORD
+from fer_zoo.exporting.formats import OLDEST_TORCH, PT2_RECORD
 from fer_zoo.exporting.graph import FaceClassifier
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.preprocessing import Preprocessing
@@ -50,6 +52,20 @@ def test_what_was_found_and_what_the_file_says(exported, run_folder, sha256_of_r
     assert metadata["model"] == "small"
     for folder in (fer_zoo.__path__[0], run_folder):  # those of this machine
         assert str(folder).encode() not in exported.path.read_bytes()
+
+
+def operators(graph):
+    """The names of a graph's operators, with those of its branches."""
+    for node in graph.node:
+        yield node.op_type
+        for attribute in node.attribute:
+            yield from operators(attribute.g)
+
+
+def test_old_versions_of_onnxruntime_can_run_it(exported):
+    """Up to 1.24 they multiply no transposed matrix of 64 bits, as resizing would have."""
+    found = set(operators(pytest.importorskip("onnx").load(exported.path).graph))
+    assert "MatMul" in found and "Transpose" not in found
 
 
 def test_pt2_keeps_calibration_and_the_caller_s_model(tmp_path):
@@ -152,3 +168,18 @@ def test_mistakes_are_explained(tmp_path, run_folder):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="choose another folder"):
         export(run_folder, tmp_path / "file" / "x.pt2")
+
+
+@pytest.mark.parametrize("to", ["onnx", "pt2"])
+def test_an_old_torch_is_told(tmp_path, run_folder, monkeypatch, to):
+    monkeypatch.setattr("torch.__version__", "2.7.1+cpu")
+    with pytest.raises(MissingDependencyError, match=r"torch 2\.8 or newer, and here is 2\.7\.1"):
+        export(run_folder, tmp_path / f"x.{to}")
+
+
+def test_the_oldest_torch_is_that_of_the_extra():
+    pyproject = Path(__file__).parents[2] / "pyproject.toml"
+    if not pyproject.is_file():
+        pytest.skip("no pyproject.toml beside the tests")
+    line = re.search(r"^export = .*$", pyproject.read_text(), re.M)[0]
+    assert f"torch>={'.'.join(map(str, OLDEST_TORCH))}" in line

@@ -131,12 +131,22 @@ def test_mistakes_are_explained(exported, tmp_path, other_metadata, monkeypatch)
     [
         {"label_names": None}, {"label_names": "[]"}, {"label_names": '["a", "b"]'},
         {"label_names": "7"}, {"temperature": "0"}, {"temperature": '"hot"'}, {"raw": "maybe"},
-        {"preprocessing": "{}"}, {"preprocessing": None},
+        {"preprocessing": "{}"}, {"preprocessing": None}, {"raw": "true"},
     ],
 )  # fmt: skip
 def test_a_file_that_says_what_cannot_be_meant_is_refused(other_metadata, changes):
     with pytest.raises(WeightsError, match="fer-zoo export"):
         runtime.Predictor(other_metadata(**changes))
+
+
+def test_what_onnxruntime_cannot_compute_is_told(both, monkeypatch):
+    class Session:
+        def run(self, *_):
+            raise RuntimeError("bad allocation")
+
+    monkeypatch.setattr(both[0], "_session", Session())
+    with pytest.raises(WeightsError, match=r"cannot compute an input .*bad allocation.*batch_size"):
+        both[0](pictures(1)[0])
 
 
 def test_where_exports_go(run_folder, monkeypatch, tmp_path):
