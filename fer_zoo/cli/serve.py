@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     def announce(address: str) -> None:
         print(f"{name} listens on {address}; see {address}/docs", flush=True)
 
-    serve(app, args.host, args.port, limits.seconds, announce)
+    serve(app, args.host, args.port, limits.longest, announce)
     return 0
 
 

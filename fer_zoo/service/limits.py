@@ -36,6 +36,11 @@ class Limits:
     max_uploads: int = 64
     max_waiting: int = 64
 
+    @property
+    def longest(self) -> float:
+        """Seconds that a request may take, from the first byte of its body to the answer."""
+        return self.body_seconds + self.seconds
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)

@@ -33,7 +33,7 @@ def test_the_options_reach_the_service(run_folder, served, capsys, tmp_path):
     assert main([*argv, "--detector", "none", "--token-file", str(tmp_path / "token")]) == 0
     assert not capsys.readouterr().err
     app, host, port, seconds, announce = served.pop()
-    assert (host, port, seconds, app.title) == ("0.0.0.0", 7, 3.0, "fer_zoo")
+    assert (host, port, seconds, app.title) == ("0.0.0.0", 7, 13.0, "fer_zoo")  # with the body's
     announce("http://here")
     assert capsys.readouterr().out == "small listens on http://here; see http://here/docs\n"
     assert main([*argv, "--detector", "none"]) == 0

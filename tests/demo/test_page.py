@@ -337,3 +337,12 @@ def test_accessibility_and_width(visit, axe):
         found = page.evaluate("axe.run().then(({violations}) => violations)")
         assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_bars_are_seen_in_the_colors_of_the_system(visit):
+    page = ready(visit(forced_colors="active"))
+    page.click("#example")
+    page.wait_for_selector(".box")
+    shown = "(name) => getComputedStyle(document.querySelector(name)).backgroundColor"
+    ground, bar, top = (page.evaluate(shown, n) for n in ("body", ".fill", ".top .fill"))
+    assert len({ground, bar, top, "rgba(0, 0, 0, 0)"}) == 4

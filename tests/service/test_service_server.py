@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -221,12 +222,13 @@ def test_no_host_is_no_address():
         serve(create_app(MeanPredictor(), "means"), "", 0, 1, announce=str)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM for others")
-def test_at_sigterm_a_request_is_finished(exported):
+@contextmanager
+def started(exported, *options, **environment):
+    """Starts the command; yields its process and port."""
     command = [sys.executable, "-m", "fer_zoo", "serve", "--model", str(exported.path)]
     service = subprocess.Popen(
-        [*command, "--port", "0", "--detector", "none"],
-        env={**os.environ, "FER_ZOO_TOKEN": "secret"},
+        [*command, "--port", "0", "--detector", "none", *options],
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -240,7 +242,27 @@ def test_at_sigterm_a_request_is_finished(exported):
                 break
             except httpx.TransportError:
                 time.sleep(0.05)
-        token = {"Authorization": "Bearer secret"}
+        yield service, port
+    finally:
+        service.kill()
+        service.communicate()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM for others")
+def test_at_sigterm_a_body_that_hangs_gets_its_seconds(exported):
+    with started(exported, "--seconds", "0.1", "--body-seconds", "2") as (service, port):
+        connection = connect(port, request(gray(7))[:-20])
+        until_metric(port, "fer_zoo_uploads", 1)
+        service.send_signal(signal.SIGTERM)
+        assert reply(connection)[0] == 408
+        assert service.wait(20) == 0
+        assert service.communicate() == ("", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM for others")
+def test_at_sigterm_a_request_is_finished(exported):
+    token = {"Authorization": "Bearer secret"}
+    with started(exported, FER_ZOO_TOKEN="secret") as (service, port):
         data = request(gray(7)).replace(b"Host", b"Authorization: Bearer secret\r\nHost")
         connection = connect(port, data[:-20])
         until_metric(port, "fer_zoo_uploads", 1, token)
@@ -257,6 +279,3 @@ def test_at_sigterm_a_request_is_finished(exported):
             connect(port, b"")
         out, err = service.communicate()
         assert not out and not err  # no request was logged
-    finally:
-        service.kill()
-        service.communicate()
