@@ -1,6 +1,7 @@
 """Model cards of the Hugging Face hub: front matter that its validator accepts, and text."""
 
 import hashlib
+import html
 import json
 import math
 import re
@@ -105,13 +106,15 @@ def _is_figure(value: object) -> bool:
     return isinstance(value, (int, float)) and type(value) is not bool and math.isfinite(value)
 
 
-def load_lines(name: str, hub: bool = True) -> str:
+def load_lines(name: str, hub: bool = True, gray: bool = True) -> str:
     """Returns Markdown that shows how to load a model.
 
     Args:
         name: A repository of the hub, or a folder.
         hub: Whether it is a repository.
+        gray: Whether the model takes one channel.
     """
+    mode, why = ("L", "gray; a pipeline of transformers gives RGB") if gray else ("RGB", "or gray")
     ours, timms, theirs = (
         (f"hf-hub:{name}", f"hf-hub:{name}", name)
         if hub
@@ -138,10 +141,19 @@ With transformers, which uses timm; it needs `import fer_zoo` too:
 
 ```python
 import fer_zoo
-from transformers import AutoModelForImageClassification
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-model = AutoModelForImageClassification.from_pretrained("{theirs}")
+model = AutoModelForImageClassification.from_pretrained("{theirs}").eval()
+processor = AutoImageProcessor.from_pretrained("{theirs}")
+face = Image.open("face.png").convert("{mode}")  # {why}
+logits = model(**processor(face, return_tensors="pt")).logits
 ```"""
+
+
+def _plain(label: str) -> str:
+    """Returns a label as Markdown shows it, in a table too."""
+    return html.escape(label, quote=False).replace("|", "\\|")
 
 
 def card_of(
@@ -184,8 +196,8 @@ def card_of(
         f"---\n{front.to_yaml()}\n---",
         f"# {name}",
         f"{cfg['architecture'].removeprefix(PREFIX)} of fer_zoo: gray faces {size} to "
-        f"{', '.join(model.label_names) or 'features'}.",
-        load_lines(name, hub),
+        f"{', '.join(map(_plain, model.label_names)) or 'features'}.",
+        load_lines(name, hub, cfg["input_size"][0] == 1),
     ]
     for title, parts in sections.items():
         if any(parts):
@@ -208,7 +220,11 @@ def _by_class(metrics: JsonObject) -> list[str]:
     """Returns a table of the figures of each class, of the first split that has them."""
     for split, figures in _splits(metrics):
         if rows := [
-            [label, *(_share(known.get(key)) for key in _OF_CLASS), known.get("support", "")]
+            [
+                _plain(label),
+                *(_share(known.get(key)) for key in _OF_CLASS),
+                known.get("support", ""),
+            ]
             for label, known in _splits(figures.get("per_class"))
         ]:
             heads = [f"class, {split}", *(f"{key} %" for key in _OF_CLASS), "faces"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -307,6 +308,17 @@ def test_the_whole_config_of_another_model_says_nothing_of_this_one(tmp_path):
     again = from_pretrained(tmp_path / "b")
     assert same(again, second) and again.label_names == FER2013_LABELS and again.temperature == 1
     assert {key: config_of(tmp_path / "b")[key] for key in known} == known
+
+
+def test_labels_are_text_in_a_card(tmp_path):
+    """Neither HTML nor a column of a table."""
+    labels = ["<b>sad</b>", "happy | glad"]
+    known = {"per_class": {label: {"precision": 0.5, "support": 3} for label in labels}}
+    save_pretrained(tiny(label_names=labels), tmp_path, {"metrics": {"val": known}})
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert "to &lt;b&gt;sad&lt;/b&gt;, happy \\| glad." in card and "<b>" not in card
+    rows = [line for line in card.splitlines() if line.startswith("|")]
+    assert len(rows) == 4 and len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
 
 
 def test_a_card_claims_no_data_that_it_does_not_know():

@@ -88,7 +88,7 @@ def _export_one(name: str, shown: str, path: Path) -> PageModel:
 
 
 def _stem(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[-60:]
+    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.")[-60:]
 
 
 def _accuracy(name: str) -> str:

@@ -1,6 +1,8 @@
 """transformers loads folders that fer_zoo wrote, and fer_zoo those that transformers wrote."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import timm
@@ -47,6 +49,24 @@ def test_the_image_processor_prepares_faces_as_fer_zoo(transformers, face_folder
     image = Image.open(next(face_folder.rglob("*.png"))).convert("L")
     pixels = processor(image).pixel_values
     torch.testing.assert_close(pixels[0], torch.tensor(preprocessing_of(model)(image)))
+
+
+@pytest.mark.parametrize("in_chans", [1, 3])
+def test_the_code_of_a_card_runs(transformers, face_folder, in_chans, tmp_path, monkeypatch):
+    model = tiny(in_chans=in_chans).eval()
+    save_pretrained(model, tmp_path / "folder")
+    monkeypatch.chdir(tmp_path)
+    face = Image.open(next(face_folder.rglob("*.png")))
+    face.save("face.png")
+    blocks = re.findall(r"```python\n(.*?)```", Path("folder/README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        made = {}
+        exec(block, made)
+        given = torch.tensor(preprocessing_of(model)(face))[None]
+        loaded = made["model"].eval()(given)
+        torch.testing.assert_close(getattr(loaded, "logits", loaded), model(given))
+    torch.testing.assert_close(made["logits"], model(given))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 // What the page shows of faces: frames over the picture, seven bars, a sentence.
 
+const LABEL = 27; // height of a label, in pixels
 const element = (id) => document.getElementById(id);
 const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 const best = (face) => face.probabilities.indexOf(Math.max(...face.probabilities));
@@ -51,7 +52,8 @@ export class View {
       left: share(start, size.width), top: share(y, size.height),
       width: share(width, size.width), height: share(height, size.height),
     });
-    element.classList.toggle("low", y < 0.14 * size.height);
+    const above = (y / size.height) * element.closest(".frame").clientHeight; // pixels of the page
+    element.classList.toggle("low", above < LABEL);
     element.classList.toggle("right", start + width / 2 > size.width / 2); // or the edge cuts the words
     Object.assign(element.dataset, { box: [x, y, x + width, y + height].join(" ") });
     const text = `${this.#labels[best(face)]} ${percent(face.probabilities[best(face)])}`;
