@@ -52,8 +52,10 @@ export class View {
       left: share(start, size.width), top: share(y, size.height),
       width: share(width, size.width), height: share(height, size.height),
     });
-    const above = (y / size.height) * element.closest(".frame").clientHeight; // pixels of the page
-    element.classList.toggle("low", above < LABEL);
+    const scale = element.closest(".frame").clientHeight / size.height; // pixels of the page
+    const above = y * scale >= LABEL, below = (size.height - y - height) * scale >= LABEL;
+    element.classList.toggle("below", !above && below);
+    element.classList.toggle("low", !above && !below);
     element.classList.toggle("right", start + width / 2 > size.width / 2); // or the edge cuts the words
     Object.assign(element.dataset, { box: [x, y, x + width, y + height].join(" ") });
     const text = `${this.#labels[best(face)]} ${percent(face.probabilities[best(face)])}`;
