@@ -92,7 +92,7 @@ def _open_closed_streams() -> None:
     """Lets everything be printed where whoever started the process has closed the output."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ pytest.importorskip("onnxscript")
 
 def test_a_model_of_the_page(run_folder, tmp_path):
     (model,) = export_models([run_folder], tmp_path)
-    assert model.file == f"models/0-{run_folder.strip('/').replace('/', '-')[-60:]}.onnx"
+    assert model.file == "models/0-small.onnx"  # no folder of this machine
     path = tmp_path / model.file.removeprefix("models/")
     assert Predictor(path).record.label_names == model.labels
     content = path.read_bytes()
