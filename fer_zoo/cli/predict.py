@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Prints what was found in one image: its path and a prediction per face.
 Show = Callable[[str, "list[Prediction]"], None]
+#: Files of fewer bytes are read in less time than it takes the model to name their faces.
+_SMALL = 2**16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
             f"no images match {' '.join(map(repr, args.paths))}; give files, quoted globs or "
             "folders of images"
         )
-    predictor = _predictor(args)
+    predictor = _predictor(args, found.paths)
     for pattern in found.missing:
         wrong = "no images in it" if is_folder(Path(pattern)) else "no such file"
         print(f"fer-zoo: {pattern}: {wrong}", file=sys.stderr)
@@ -134,12 +137,11 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _predictor(args: argparse.Namespace) -> "BasePredictor[Any]":
+def _predictor(args: argparse.Namespace, paths: list[str]) -> "BasePredictor[Any]":
     from fer_zoo.cli._engine import open_predictor
     from fer_zoo.errors import ConfigError
     from fer_zoo.images import MAX_PIXELS
     from fer_zoo.inference.detection import make_detector
-    from fer_zoo.inference.reading import usual_workers
 
     sizes = {"min_face": args.min_face, "max_side": args.max_side}
     sizes = {name: value for name, value in sizes.items() if value is not None}
@@ -155,8 +157,18 @@ def _predictor(args: argparse.Namespace) -> "BasePredictor[Any]":
         views=args.views,
         bits=args.bits,
         max_pixels=MAX_PIXELS if args.max_pixels is None else args.max_pixels,
-        workers=usual_workers() if args.workers is None else args.workers,
+        workers=_usual_workers(paths, bool(detect)) if args.workers is None else args.workers,
     )
+
+
+def _usual_workers(paths: list[str], detect: bool) -> int:
+    """Returns how many threads read files; none where these would only take the model's cores."""
+    from fer_zoo.inference.reading import usual_workers
+
+    workers = usual_workers()
+    sizes = [os.path.getsize(path) for path in paths[:100] if os.path.isfile(path)]
+    small = sizes and sum(sizes) < _SMALL * len(sizes)
+    return 0 if small and not detect and workers <= 2 else workers
 
 
 def _predict(args: argparse.Namespace, predictor: "BasePredictor[Any]", paths: list[str]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_zoo.cli import main
+from fer_zoo.cli import main, predict
 from fer_zoo.inference.predictor import Predictor
 from fer_zoo.labels import FER2013_LABELS
 
@@ -280,3 +280,16 @@ def test_odd_metadata_is_not_mentioned(run_folder, tmp_path, capsys):
     assert main(["predict", "--model", run_folder, str(tmp_path / "odd.jpg")]) == 0
     captured = capsys.readouterr()
     assert captured.err == "" and len(captured.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "detect", "cores", "workers"),
+    [(100, False, 2, 0), (100, False, 4, 4), (100, True, 2, 2), (2**17, False, 2, 2)],
+)
+def test_small_files_are_read_ahead_where_cores_are_left(
+    tmp_path, monkeypatch, size, detect, cores, workers
+):
+    (tmp_path / "a.png").write_bytes(bytes(size))
+    monkeypatch.setattr("fer_zoo.inference.reading.usual_workers", lambda: cores)
+    chosen = predict._usual_workers([str(tmp_path / "a.png"), "https://a.org/b.png"], detect)
+    assert chosen == workers
