@@ -149,20 +149,27 @@ def test_urls_that_fail_are_explained(monkeypatch):
         read_image(url)
 
 
-def test_a_url_that_never_ends_is_given_up(monkeypatch):
+@pytest.mark.parametrize(
+    ("begun", "dripped", "pause"),
+    [
+        (b"HTTP/1.0 200 OK\r\n\r\n", b"x", 0.02),
+        (b"HTTP/1.0 200 OK\r\nX: ", b"a", 0.05),
+    ],
+    ids=["body", "headers"],
+)
+def test_an_answer_that_never_ends_is_given_up(monkeypatch, begun, dripped, pause):
     monkeypatch.setattr(image_sources, "URL_SECONDS", 0.2)
     done = threading.Event()
 
-    def trickle(handler):
-        handler.send_response(200)
-        handler.end_headers()
-        while not done.wait(0.02):
+    def drip(handler):
+        handler.wfile.write(begun)
+        while not done.wait(pause):
             try:
-                handler.wfile.write(b"x")
+                handler.wfile.write(dripped)
             except OSError:
                 return
 
-    with serving(trickle) as url, pytest.raises(ImageError, match=r"not complete after 0\.2 s"):
+    with serving(drip) as url, pytest.raises(ImageError, match=r"not complete after 0\.2 s"):
         read_image(url)
     done.set()
 
@@ -230,20 +237,3 @@ def test_a_file_that_is_cut_off_on_its_way_is_told(sent):
         pytest.raises(ImageError, match=rf"ended after {len(sent)} of 12,345 bytes"),
     ):
         read_image(url)
-
-
-def test_a_server_that_drips_its_answer_is_given_up(monkeypatch):
-    monkeypatch.setattr(image_sources, "URL_SECONDS", 0.2)
-    done = threading.Event()
-
-    def drip(handler):
-        handler.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
-        while not done.wait(0.05):
-            try:
-                handler.wfile.write(b"a")
-            except OSError:
-                return
-
-    with serving(drip) as url, pytest.raises(ImageError, match=r"not complete after 0\.2 s"):
-        read_image(url)
-    done.set()

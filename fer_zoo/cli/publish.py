@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_zoo.cli._options import path_option
+
 if TYPE_CHECKING:
     from fer_zoo.publishing import Repository
 
@@ -31,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="write and check all repositories, upload nothing"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where --dry-run writes: an empty folder (hub)"
+        "--out",
+        type=path_option,
+        metavar="DIR",
+        help="where --dry-run writes: an empty folder (hub)",
     )
     parser.add_argument("--private", action="store_true", help="new repositories are private")
 

@@ -130,8 +130,9 @@ def prepare(name: str, repo_id: str, folder: Path) -> Repository:
     }
     card = card_of(model, repo_id, config, figures=_figures(ferplus), data=_data(record))
     save_pretrained(model, folder, config, dtype=torch.float16, card=sealed(str(card)))
-    _check(name, model, folder, record)
-    return Repository(repo_id, folder, tuple(_files(folder)))
+    repository = Repository(repo_id, folder, tuple(_files(folder)))
+    _check(name, model, repository, record)
+    return repository
 
 
 def _figures(ferplus: bool) -> str:
@@ -177,8 +178,9 @@ def learnt(recipe: JsonObject) -> str:
     return f"their labels{votes}{teachers}"
 
 
-def _check(name: str, model: FaceModel, folder: Path, record: WeightsRecord) -> None:
+def _check(name: str, model: FaceModel, repository: Repository, record: WeightsRecord) -> None:
     """Refuses a repository that does not give what the package gives."""
+    folder, sums = repository.folder, {file.name: file.sha256 for file in repository.files}
     again = create_model(folder, pretrained=True).eval()
     size = model.pretrained_cfg["input_size"]
     faces = torch.randn(4, *size, generator=torch.Generator().manual_seed(0))
@@ -188,17 +190,13 @@ def _check(name: str, model: FaceModel, folder: Path, record: WeightsRecord) -> 
             "labels": model.label_names == again.label_names,
             "temperature": model.temperature == again.temperature,
             "preprocessing": preprocessing_of(model) == preprocessing_of(again),
-            f"sha256 of {WEIGHTS_NAME}": _sha256(folder / WEIGHTS_NAME) == record.sha256,
+            f"sha256 of {WEIGHTS_NAME}": sums[WEIGHTS_NAME] == record.sha256,
         }
     if wrong := [what for what, right in same.items() if not right]:
         raise WeightsError(f"{folder}: not the {', '.join(wrong)} of {name} in the package")
     card = ModelCard.load(folder / CARD_NAME)  # fails if the front matter is none
     if not model_index_to_eval_results(card.data.to_dict()["model-index"])[1]:
         raise WeightsError(f"{folder / CARD_NAME} shows no figures")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _files(folder: Path) -> Iterator[HubFile]:
