@@ -13,6 +13,7 @@ from fer_zoo.data import FaceDataset
 from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
 from fer_zoo.labels import FER2013_LABELS
+from fer_zoo.memory import kept_memory
 from fer_zoo.models import create_model
 from fer_zoo.provenance import describe_hardware
 from fer_zoo.training.captured import CapturedStep, obstacle
@@ -58,6 +59,7 @@ class Benchmark:
     peak_memory_mib: float | None
 
 
+@kept_memory()
 def benchmark(
     config: TrainConfig,
     *,

@@ -16,7 +16,7 @@ import fer_zoo
 PACKAGE = Path(fer_zoo.__file__).parent
 #: From the ground up: a part may import parts of the lines above its own, and nothing else.
 LEVELS = (
-    ("labels", "errors", "image_names"),
+    ("labels", "errors", "image_names", "memory"),
     ("atomic", "fonts", "image_sources", "model_table", "pixels", "preprocessing", "provenance"),
     ("figures", "images", "onnx_session"),
     ("layers", "losses"),

@@ -25,6 +25,7 @@ from fer_zoo.inference.reading import (
     with_boxes,
 )
 from fer_zoo.inference.views import check_views, mean_over_views
+from fer_zoo.memory import kept_memory
 
 if TYPE_CHECKING:
     from fer_zoo.images import ImageLike
@@ -190,19 +191,22 @@ class BasePredictor(ABC, Generic[Found]):
         read = self.reader(self.detector)
         queue: list[FacesRead] = []
         errors: list[Exception] = []
-        waiting = 0
+        waiting, kept = 0, False
         pairs = until_error(with_boxes(images, boxes), errors)
         if self.workers:
             pairs = ((held(image), given) for image, given in pairs)
         reading = read_ahead(read, pairs, self.workers, 2 * self.batch_size)
-        for item in until_error(reading, errors):
-            queue.append(item)
-            waiting += len(item.faces)
-            # images without a face wait too, so that the order is kept
-            if waiting >= self.batch_size or len(queue) >= 4 * self.batch_size:
-                yield from self.predict_read(queue)
-                queue, waiting = [], 0
-        yield from self.predict_read(queue)
+        with contextlib.ExitStack() as stack:
+            for item in until_error(reading, errors):
+                queue.append(item)
+                waiting += len(item.faces)
+                # images without a face wait too, so that the order is kept
+                if waiting >= self.batch_size or len(queue) >= 4 * self.batch_size:
+                    if not kept:
+                        stack.enter_context(kept_memory())
+                    yield from self.predict_read(queue)
+                    queue, waiting, kept = [], 0, True
+            yield from self.predict_read(queue)
         if errors:
             raise errors[0]
 

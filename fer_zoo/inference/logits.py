@@ -19,6 +19,7 @@ from fer_zoo.errors import ConfigError
 from fer_zoo.inference.device import choose_device
 from fer_zoo.inference.forks import use_one_thread_after_fork
 from fer_zoo.inference.views import view_functions
+from fer_zoo.memory import kept_memory
 from fer_zoo.models import Ensemble, FaceModel, create_model
 from fer_zoo.models.ensemble import log_mean_probability
 from fer_zoo.models.weights import Sha256, weights_sha256
@@ -191,7 +192,7 @@ def logits_of_views(
         raise ConfigError(f"batch_size is {batch_size} (--batch-size); it must be 1 or more")
     loaded, functions = load_model(model, device), view_functions(views)
     parts, kind = [torch.empty(views, 0, len(loaded.label_names))], dtype_of(loaded.module)
-    with _in_eval_mode(loaded.module, loaded.device) as forward:
+    with kept_memory(), _in_eval_mode(loaded.module, loaded.device) as forward:
         for first in range(0, len(images), batch_size):
             batch = transform(images[first : first + batch_size], first=first)
             seen = [batch if views == 1 else _view(batch, function) for function in functions]

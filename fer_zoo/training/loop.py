@@ -15,6 +15,7 @@ from fer_zoo.data.dataset import FaceDataset
 from fer_zoo.data.splits import CUT_OFF
 from fer_zoo.errors import TrainingError
 from fer_zoo.hub import save_pretrained
+from fer_zoo.memory import kept_memory
 from fer_zoo.models.weights import WEIGHTS_NAME, JsonObject
 from fer_zoo.preprocessing import preprocessing_of
 from fer_zoo.provenance import stamp
@@ -128,7 +129,8 @@ class Trainer:
         self._prepare_teacher()
         self.take_step = choose_stepper(self.step, self.loader)
         try:
-            self._train_epochs(deadline)
+            with kept_memory():
+                self._train_epochs(deadline)
         finally:  # also when interrupted
             self.keeper.flush()
         finished = self._is_finished()

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 from tiny_training import CPU, FAST, config_of, equal, faces, records, run, weights
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fer_zoo.training import Trainer, load_config
 
@@ -88,3 +89,28 @@ def test_tensors_that_are_not_finite_are_named():
     step.model.fc.bias.data[0] = float("inf")
     step.averaged.bn1.running_mean[0] = float("nan")
     assert step.nonfinite() == ["model.fc.bias", "module.bn1.running_mean"]
+
+
+class _Names(TorchDispatchMode):
+    """Collects the names of operations."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.seen.add(function.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_the_slow_attention_of_cpus_is_not_used_in_bfloat16(precision):
+    small = {"embed_dim": 16, "depth": 1, "num_heads": 2}
+    settings = FAST | {"model": "cnn_transformer", "model_args": small, "precision": precision}
+    config = load_config(**settings)
+    trainer = Trainer(config, faces(), faces(14), None, CPU)
+    with _Names() as names:
+        trainer.step(next(trainer.loader.epoch(0)), 0)
+    fused = any("flash_attention" in name for name in names.seen)
+    assert fused == (precision == "float32")
+    assert all(p.grad.isfinite().all() for p in trainer.step.model.parameters())
