@@ -259,6 +259,7 @@ NOTES = {
     "benchmark": "speed", "model_info": "what a model is", "errors": "with the way out",
     "package_weights": "a run's best, inside", "publishing": "the zoo on the hub",
     "atomic": "files, whole or not", "fonts": "any script", "labels": "names of classes",
+    "memory": "kept for a batch",
 }  # fmt: skip
 
 
