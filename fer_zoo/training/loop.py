@@ -139,14 +139,14 @@ class Trainer:
         )
 
     def _train_epochs(self, deadline: float) -> None:
-        longest = 0.0
+        step, longest = self.step, 0.0
         while not self._is_finished():
             start = time.monotonic()
             if self.world.any(start + longest >= deadline):
                 break
             record = self._train_epoch()
-            model = published_model(self.step.averaged, self.config, self.loader)
-            record |= self.validation(partial(self.step.predict, model))
+            model = published_model(step.averaged, self.config, self.loader, step.predict)
+            record |= self.validation(partial(step.predict, model))
             record["seconds"] = round(time.monotonic() - start, 2)
             self.seconds += record["seconds"]
             longest = max(longest, record["seconds"])

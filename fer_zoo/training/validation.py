@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -17,18 +18,25 @@ from fer_zoo.training.loader import StoredFaces, TrainLoader
 _BATCH = 256
 
 
-def published_model(model: nn.Module, config: TrainConfig, loader: TrainLoader) -> nn.Module:
+def published_model(
+    model: nn.Module,
+    config: TrainConfig,
+    loader: TrainLoader,
+    predict: Callable[[nn.Module, Tensor], Tensor],
+) -> nn.Module:
     """Returns a copy of a trained model as its recipe publishes it, in eval mode.
 
     Args:
         model: The trained model, with averaged weights if the recipe averages them.
         config: The recipe.
         loader: The training faces.
+        predict: Calls a model, in the precision of training.
     """
     published = copy.deepcopy(model).eval()
     if config.batch_norm_faces and not config.freeze:
         faces = loader.sample(config.batch_norm_faces)
-        reestimate_batch_norm(published, map(loader.preprocessing.tensor, faces))
+        inputs = map(loader.preprocessing.tensor, faces)
+        reestimate_batch_norm(published, inputs, partial(predict, published))
     return published
 
 

@@ -41,7 +41,7 @@ def test_everything_but_the_statistics_stays():
         torch.nn.BatchNorm2d(1, momentum=0.3), torch.nn.Dropout(0.5), torch.nn.Flatten()
     ).eval()
     batches = [torch.full((4, 1, 2, 2), 1.0), torch.full((4, 1, 2, 2), 4.0)]
-    reestimate_batch_norm(model, batches)
+    reestimate_batch_norm(model, batches, model)
     assert model[0].running_mean.item() == 2.5 and model[0].running_var.item() == 0
     assert model[0].momentum == 0.3 and not any(m.training for m in model.modules())
 
@@ -53,5 +53,5 @@ def test_a_model_without_batch_norm_needs_no_faces():
 
     model = torch.nn.Conv2d(1, 1, 1)
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    reestimate_batch_norm(model, no_faces())
+    reestimate_batch_norm(model, no_faces(), model)
     assert equal(model.state_dict(), before)
