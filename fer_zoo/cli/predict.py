@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
 def _predictor(args: argparse.Namespace, paths: list[str]) -> "BasePredictor[Any]":
     from fer_zoo.cli._engine import open_predictor
     from fer_zoo.errors import ConfigError
-    from fer_zoo.images import MAX_PIXELS
+    from fer_zoo.images.reading import MAX_PIXELS
     from fer_zoo.inference.detection import make_detector
 
     sizes = {"min_face": args.min_face, "max_side": args.max_side}
@@ -215,7 +215,7 @@ def _printer(
     """Returns what prints predictions, and the paths that are done already."""
     from fer_zoo.cli._csv import Columns, CsvWriter, open_csv, settings_of
     from fer_zoo.cli._drawings import saving
-    from fer_zoo.images import read_picture
+    from fer_zoo.images.reading import read_picture
 
     show: Show
     done: set[str] = set()

@@ -154,11 +154,12 @@ def _detector(name: str | None) -> "FaceDetector | None":
 
 def _identity(model: str, predictor: "BasePredictor[Any]") -> tuple[str, str | None]:
     """Returns what a model is called, without the folders it lies in, and its weights' sha256."""
-    from fer_zoo import runtime
+    from fer_zoo.exports import sha256_of
+    from fer_zoo.runtime import Predictor
 
-    if isinstance(predictor, runtime.Predictor):  # an export knows what it was made of
+    if isinstance(predictor, Predictor):  # an export knows what it was made of
         return _names(predictor.record.model), predictor.record.weights_sha256
-    found = [runtime.sha256_of(member.strip()) for member in model.split(",")]
+    found = [sha256_of(member.strip()) for member in model.split(",")]
     return _names(model), None if None in found else ",".join(filter(None, found))
 
 

@@ -9,7 +9,7 @@ from fer_zoo.data.known import KNOWN_DATASETS
 from fer_zoo.data.listing import Listing
 from fer_zoo.data.tables.face_table import SUFFIXES, is_table, labels_by_folder, list_table
 from fer_zoo.errors import DataError, DataNotFoundError
-from fer_zoo.image_names import is_image_name
+from fer_zoo.images.names import is_image_name
 
 _EXPECTED = (
     "class folders (FOLDER/<class>/*.png or FOLDER/train/<class>/*.png), a table of paths and "

@@ -22,8 +22,8 @@ from fer_zoo.data.boxes import Box
 from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.data.results import is_result_picture
 from fer_zoo.errors import DataError, ImageError
-from fer_zoo.image_names import is_image_name
-from fer_zoo.images import read_picture
+from fer_zoo.images.names import is_image_name
+from fer_zoo.images.reading import read_picture
 
 T = TypeVar("T")
 

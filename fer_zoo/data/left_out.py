@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fer_zoo.data.filesystem import Survey
 from fer_zoo.data.results import is_result_picture
-from fer_zoo.image_names import describe_left_out, is_image_name
+from fer_zoo.images.names import describe_left_out, is_image_name
 
 
 def describe_survey(survey: Survey | None, images: Sequence[str]) -> list[str]:

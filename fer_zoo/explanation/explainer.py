@@ -14,7 +14,7 @@ from fer_zoo.errors import ConfigError
 from fer_zoo.explanation.attention import attention
 from fer_zoo.explanation.grad_cam import grad_cam
 from fer_zoo.explanation.occlusion import occlusion
-from fer_zoo.images import MAX_PIXELS
+from fer_zoo.images.reading import MAX_PIXELS
 from fer_zoo.inference.detection import Detect, FaceDetector, make_detector
 from fer_zoo.inference.logits import LoadedModel, ModelLike, load_model
 from fer_zoo.inference.prediction import Prediction
@@ -23,7 +23,7 @@ from fer_zoo.inference.reading import Boxes, FaceReader, FacesRead, several_imag
 from fer_zoo.models import FaceModel
 
 if TYPE_CHECKING:
-    from fer_zoo.images import ImageLike
+    from fer_zoo.images.reading import ImageLike
 
 #: The methods by name: from a model, faces (N, C, H, W) and classes to maps (N, H, W) in 0..1.
 METHODS: dict[str, Callable[[FaceModel, Tensor, list[int]], Tensor]] = {

@@ -15,9 +15,9 @@ from fer_zoo.exporting.formats import FORMATS, Format
 from fer_zoo.exporting.graph import FaceClassifier
 from fer_zoo.exporting.int8 import Int8, quantize
 from fer_zoo.exporting.record import record_of_export
+from fer_zoo.exports import ExportRecord
 from fer_zoo.inference.logits import LoadedModel, ModelLike, load_model
 from fer_zoo.models import FaceModel
-from fer_zoo.runtime import ExportRecord
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def export(
 
     The file takes any number of uint8 faces (N, H, W) of any size and gives calibrated
     probabilities (N, num_classes); the preprocessing is inside. Its metadata are those of
-    :class:`fer_zoo.runtime.ExportRecord`. It is read again and compared with the model on
+    :class:`fer_zoo.exports.ExportRecord`. It is read again and compared with the model on
     synthetic faces, in several batches and sizes, and is written only if no probability differs by
     1e-4 or more.
 

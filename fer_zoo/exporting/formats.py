@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from fer_zoo.errors import MissingDependencyError
+from fer_zoo.exports import ExportRecord
 from fer_zoo.onnx_session import open_session, run_session
-from fer_zoo.runtime import ExportRecord
 
 #: What an exported graph is: a batch to its output.
 Run = Callable[[Tensor], Tensor]

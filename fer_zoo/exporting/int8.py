@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from fer_zoo.data import open_faces
 from fer_zoo.data.dataset import FaceDataset, targets_in_order
 from fer_zoo.errors import ExportError, MissingDependencyError
+from fer_zoo.exports import ExportRecord
 from fer_zoo.inference.logits import LoadedModel
 from fer_zoo.onnx_session import import_onnxruntime, open_session, run_session
-from fer_zoo.runtime import ExportRecord
 
 #: Training faces that set the ranges of activations, and those that are looked at together.
 CALIBRATION_FACES, _BATCH = 512, 64

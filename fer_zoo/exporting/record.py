@@ -6,10 +6,10 @@ from pathlib import Path
 import safetensors.torch
 
 from fer_zoo import __version__
+from fer_zoo.exports import ExportRecord
 from fer_zoo.inference.logits import LoadedModel
 from fer_zoo.models import Ensemble, FaceModel
 from fer_zoo.models.weights import Sha256
-from fer_zoo.runtime import ExportRecord
 
 
 def record_of_export(loaded: LoadedModel, raw: bool, int8: bool) -> ExportRecord:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_zoo.errors import ConfigError, FerZooError, ImageError
-from fer_zoo.images import MAX_PIXELS, check_options
+from fer_zoo.images.reading import MAX_PIXELS, check_options
 from fer_zoo.inference.detection import Box, Detect, FaceDetector, make_detector
 from fer_zoo.inference.prediction import Prediction
 from fer_zoo.inference.reading import (
@@ -28,7 +28,7 @@ from fer_zoo.inference.views import check_views, mean_over_views
 from fer_zoo.memory import kept_memory
 
 if TYPE_CHECKING:
-    from fer_zoo.images import ImageLike
+    from fer_zoo.images.reading import ImageLike
     from fer_zoo.preprocessing import Preprocessing
 
 #: What there is of an image: a Prediction, or with detection a list of them.

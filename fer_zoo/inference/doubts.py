@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_zoo.pixels import brightest
+from fer_zoo.images.pixels import brightest
 
 #: A picture taken whole is doubted if its shorter side has more pixels, if it is so many times as
 #: wide as high or as high as wide, or if it has the upright shape of cameras, 3:4, and so many

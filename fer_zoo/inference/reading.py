@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from fer_zoo.errors import ConfigError, ImageError
-from fer_zoo.image_sources import is_encoded, name_of, read_bytes
-from fer_zoo.images import MAX_PIXELS, Picture, read_picture
+from fer_zoo.images.pixels import is_tensor, split_batch
+from fer_zoo.images.reading import MAX_PIXELS, Picture, read_picture
+from fer_zoo.images.sources import is_encoded, name_of, read_bytes
 from fer_zoo.inference.detection import Box, FaceDetector, check_box, crop_face
 from fer_zoo.inference.doubts import ANIMATED, doubt_pixels, doubt_shape
-from fer_zoo.pixels import is_tensor, split_batch
 
 if TYPE_CHECKING:
-    from fer_zoo.images import ImageLike
+    from fer_zoo.images.reading import ImageLike
     from fer_zoo.preprocessing import Preprocessing
 
 T = TypeVar("T")

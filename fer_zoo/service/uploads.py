@@ -12,7 +12,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from fer_zoo.errors import ImageError
-from fer_zoo.image_sources import is_data_uri, read_bytes
+from fer_zoo.images.sources import is_data_uri, read_bytes
 from fer_zoo.service.answers import Base64Picture
 from fer_zoo.service.limits import Limits
 

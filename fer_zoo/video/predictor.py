@@ -197,9 +197,11 @@ def _mtcnn() -> FaceDetector:
 def _opened(predictor: BasePredictor[Any] | str | Path) -> BasePredictor[Any]:
     if isinstance(predictor, BasePredictor):
         return predictor
-    from fer_zoo.runtime import Predictor, is_export
+    from fer_zoo.exports import is_export
 
     if is_export(predictor):
+        from fer_zoo.runtime import Predictor
+
         return Predictor(predictor)
     from fer_zoo.inference.predictor import Predictor as TorchPredictor
 

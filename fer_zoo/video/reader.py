@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fer_zoo.errors import VideoError
-from fer_zoo.images import MAX_PIXELS
+from fer_zoo.images.reading import MAX_PIXELS
 from fer_zoo.video._pyav import import_av
 from fer_zoo.video.frames import Frame, FrameReader, Pixels
 

@@ -13,9 +13,9 @@ from fer_zoo.errors import ConfigError, ExportError, MissingDependencyError, Out
 from fer_zoo.exporting import checks, export
 from fer_zoo.exporting.formats import OLDEST_TORCH, PT2_RECORD
 from fer_zoo.exporting.graph import FaceClassifier
+from fer_zoo.exports import ExportRecord
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.preprocessing import Preprocessing
-from fer_zoo.runtime import ExportRecord
 
 SHAPES = [(1, 48, 48), (7, 48, 48), (2, 97, 31), (3, 20, 60), (1, 1, 1)]
 

@@ -15,8 +15,8 @@ import fer_zoo
 from fer_zoo import runtime
 from fer_zoo.errors import ConfigError, ImageError, MissingDependencyError, WeightsError
 from fer_zoo.exporting import export
+from fer_zoo.exports import ExportRecord, export_path, is_current
 from fer_zoo.inference.detection import Face
-from fer_zoo.runtime import ExportRecord, export_path, is_current
 
 
 def pictures(n, seed=0):

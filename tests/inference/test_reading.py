@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny import smooth_faces
 
-from fer_zoo import images as images_module
 from fer_zoo.errors import ConfigError, ImageError
+from fer_zoo.images import reading
 from fer_zoo.inference.detection import Face
 from fer_zoo.inference.predictor import Predictor
 from fer_zoo.inference.reading import read_ahead
@@ -109,7 +109,7 @@ def test_boxes_are_in_pixels_of_the_whole_photograph(model, monkeypatch, tmp_pat
     Image.fromarray(canvas).save(path)
     box = (200.0, 100.0, 392.0, 292.0)
     whole = Predictor(model)(path, boxes=[box])[0]
-    monkeypatch.setattr(images_module, "FULL_PIXELS", 300 * 200)
+    monkeypatch.setattr(reading, "FULL_PIXELS", 300 * 200)
 
     def detect(image):
         assert image.size == (300, 200)

@@ -27,7 +27,7 @@ from fer_zoo.errors import (
     MergedSplitsError,
     SplitNotFoundError,
 )
-from fer_zoo.image_names import is_image_name
+from fer_zoo.images.names import is_image_name
 from fer_zoo.labels import FER2013_LABELS, canonical_label
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.data.tables.box_columns import FoundBoxes
 from fer_zoo.data.tables.table_rows import plain
 from fer_zoo.errors import DataError
-from fer_zoo.images import open_image
+from fer_zoo.images.reading import open_image
 
 #: Images whose shorter side has fewer pixels may have all their faces in 100 pixels.
 _SIDE = 200

@@ -9,8 +9,8 @@ from fer_zoo.data.filesystem import FileSystem
 from fer_zoo.data.splits import SPLIT_FOLDERS, split_of_folder
 from fer_zoo.data.tables.table_rows import Table, is_missing, plain
 from fer_zoo.errors import DataError
-from fer_zoo.image_names import is_image_name
-from fer_zoo.image_sources import is_data_uri
+from fer_zoo.images.names import is_image_name
+from fer_zoo.images.sources import is_data_uri
 
 #: What the columns are called, the foremost first; case, blanks and underscores do not matter.
 COLUMNS = {

@@ -186,7 +186,7 @@ def test_a_box_is_that_of_the_photograph_where_it_is_read_smaller(tmp_path, monk
         with (tmp_path / "t.csv").open("a") as table:
             header = "path,label,x0,y0,x1,y1\n" if label == "bored" else ""
             table.write(f"{header}{name},{label},200,100,300,200\n")
-    monkeypatch.setattr("fer_zoo.images.FULL_PIXELS", 30_000)
+    monkeypatch.setattr("fer_zoo.images.reading.FULL_PIXELS", 30_000)
     faces = open_data(tmp_path / "t.csv")[""]
     assert faces.images.float().mean() > 240
 

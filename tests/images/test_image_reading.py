@@ -8,10 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from fer_zoo import image_names, images
 from fer_zoo.errors import ConfigError, ImageError
-from fer_zoo.image_names import describe_left_out, image_suffixes, is_image_name
-from fer_zoo.images import read_image, read_picture
+from fer_zoo.images import names, read_image, read_picture, reading
+from fer_zoo.images.names import describe_left_out, image_suffixes, is_image_name
 
 HEIGHT, WIDTH = 20, 30
 # no two corners alike, so that every wrong orientation shows
@@ -268,7 +267,7 @@ def test_large_images_are_read_reduced(tmp_path, monkeypatch, name, orientation)
     exif[274] = orientation
     path = saved(tmp_path, image, name, exif=exif)
     whole = read_picture(path)
-    monkeypatch.setattr(images, "FULL_PIXELS", 80 * 60)
+    monkeypatch.setattr(reading, "FULL_PIXELS", 80 * 60)
     small = read_picture(path)
     assert small.size == whole.size == whole.image.size
     assert whole.scale == (1, 1) and small.scale == (4, 4)
@@ -283,7 +282,7 @@ def test_large_pil_images_keep_their_size_for_boxes(tmp_path, monkeypatch, orien
     exif[274] = orientation
     path = saved(tmp_path, Image.fromarray(RGB).resize((320, 240)), "a.png", exif=exif)
     whole = read_picture(path)
-    monkeypatch.setattr(images, "FULL_PIXELS", 80 * 60)
+    monkeypatch.setattr(reading, "FULL_PIXELS", 80 * 60)
     with Image.open(path) as image:
         small = read_picture(image)
     assert small.size == whole.size and small.scale == (4, 4)
@@ -385,11 +384,11 @@ def test_what_is_left_out_is_counted_by_suffix():
 
 
 def test_heic_without_its_extra_is_explained(monkeypatch):
-    monkeypatch.setattr(image_names, "image_suffixes", lambda: frozenset({".png"}))
+    monkeypatch.setattr(names, "image_suffixes", lambda: frozenset({".png"}))
     assert "fer_zoo[heif]" in describe_left_out(["a.HEIC"])
     heic = b"\0\0\0\x18ftypheic" + bytes(40)
     with pytest.raises(ImageError, match=r"no image that Pillow reads.*fer_zoo\[heif\]"):
-        images._decode(heic, "a.jpg", None, 100)
+        reading._decode(heic, "a.jpg", None, 100)
 
 
 def test_heic_is_read_with_its_extra(tmp_path):

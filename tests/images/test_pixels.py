@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fer_zoo.errors import ConfigError, ImageError
 from fer_zoo.images import read_image
-from fer_zoo.pixels import split_batch
+from fer_zoo.images.pixels import split_batch
 
 SIDES = st.integers(8, 12)
 sides = st.tuples(SIDES, SIDES)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fer_zoo.errors import ConfigError, ImageError, ImageTooLargeError
-from fer_zoo.image_names import formats, way_out
-from fer_zoo.image_sources import Encoded, is_encoded, read_bytes
-from fer_zoo.pixels import as_pixels, brightest, check_bits, is_tensor, to_eight_bits
+from fer_zoo.images.names import formats, way_out
+from fer_zoo.images.pixels import as_pixels, brightest, check_bits, is_tensor, to_eight_bits
+from fer_zoo.images.sources import Encoded, is_encoded, read_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fer_zoo import image_sources
 from fer_zoo.errors import FerZooError, ImageError
-from fer_zoo.image_sources import read_bytes
-from fer_zoo.images import read_image
+from fer_zoo.images import read_image, sources
+from fer_zoo.images.sources import read_bytes
 
 FACE = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
 
@@ -141,7 +140,7 @@ def test_urls_that_fail_are_explained(monkeypatch):
         pytest.raises(ImageError, match="cannot be fetched"),
     ):
         read_image(url)
-    monkeypatch.setattr(image_sources, "URL_BYTES", 100)
+    monkeypatch.setattr(sources, "URL_BYTES", 100)
     with (
         serving(lambda handler: send(handler, PNG)) as url,
         pytest.raises(ImageError, match="more than 100 bytes"),
@@ -158,7 +157,7 @@ def test_urls_that_fail_are_explained(monkeypatch):
     ids=["body", "headers"],
 )
 def test_an_answer_that_never_ends_is_given_up(monkeypatch, begun, dripped, pause):
-    monkeypatch.setattr(image_sources, "URL_SECONDS", 0.2)
+    monkeypatch.setattr(sources, "URL_SECONDS", 0.2)
     done = threading.Event()
 
     def drip(handler):
@@ -176,7 +175,7 @@ def test_an_answer_that_never_ends_is_given_up(monkeypatch, begun, dripped, paus
 
 def test_huge_files_are_not_read(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(PNG)
-    monkeypatch.setattr(image_sources, "MAX_BYTES", 50)
+    monkeypatch.setattr(sources, "MAX_BYTES", 50)
     with pytest.raises(ImageError, match="more than 50 bytes"):
         read_image(tmp_path / "a.png")
 
