@@ -15,6 +15,11 @@ _USUAL = ((_MMAP_MAX, 65536), (_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, 64 
 _lock = threading.Lock()
 _inside = 0
 
+if hasattr(os, "register_at_fork"):  # so that no child inherits a lock that nobody opens
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
+
 
 @contextmanager
 def kept_memory() -> Iterator[None]:

@@ -42,6 +42,25 @@ def _run(**env: str) -> list[int]:
     return [int(word) for word in done.stdout.split()]
 
 
+_FORKS = """
+import os, threading
+from fer_zoo.memory import kept_memory
+
+def enter():
+    while True:
+        with kept_memory():
+            pass
+
+for _ in range(2):
+    threading.Thread(target=enter, daemon=True).start()
+for _ in range(50):
+    if not (child := os.fork()):
+        with kept_memory():
+            os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
 @glibc
 def test_pages_are_cleared_once_and_given_back_at_the_end() -> None:
     outside, inside, nested, after, start, held, end = _run()
@@ -83,3 +102,8 @@ def test_the_last_thread_gives_back(monkeypatch: pytest.MonkeyPatch) -> None:
     for thread in threads:
         thread.join()
     assert calls == [memory._KEEP, memory._USUAL] * 50
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_processes_do_not_wait() -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", _FORKS], check=True, timeout=60)
