@@ -8,6 +8,7 @@ measured. The same command continues after an interruption.
 
     python examples/ablations.py DATA runs/ablations --results ablations.json
     python examples/ablations.py DATA runs/ablations --only attention --seeds 0 --epochs 1
+    python examples/ablations.py DATA runs/ablations --weights dacl.fer2013  # attention.json
 """
 
 import argparse
@@ -26,8 +27,9 @@ from fer_zoo.atomic import write_text
 from fer_zoo.data import FaceDataset, open_faces
 from fer_zoo.inference.logits import predict_logits
 from fer_zoo.layers import RelativeSelfAttention2d
+from fer_zoo.models.weights import weights_sha256
 from fer_zoo.provenance import describe_hardware
-from fer_zoo.training import Sweep, TrainConfig, load_config
+from fer_zoo.training import Sweep, load_config
 
 HERE = Path(__file__).parent
 STEM = {"stem_stride": 1, "stem_width": 16}
@@ -109,12 +111,13 @@ def attention_figures(model: nn.Module, faces: FaceDataset) -> dict[str, float]:
     return figures
 
 
-def figures_of(folder: Path, config: TrainConfig, data: str) -> dict[str, Any]:
-    """Returns the accuracy of a finished run, and what its attention does."""
+def figures_of(weights: str | Path, data: str) -> dict[str, Any]:
+    """Returns the accuracy of weights or of a finished run, and what their attention does."""
     faces = open_faces(data, "val")
-    model = fer_zoo.create_model(folder, pretrained=True).eval()
-    accuracy = fer_zoo.evaluate(folder, faces, "val").metrics["accuracy"]
-    found = {"accuracy": accuracy, "epochs": config.epochs, "hardware": describe_hardware()}
+    model = fer_zoo.create_model(weights, pretrained=True).eval()
+    accuracy = fer_zoo.evaluate(weights, faces, "val").metrics["accuracy"]
+    found = {"accuracy": accuracy, "hardware": describe_hardware()}
+    found["weights_sha256"] = weights_sha256(model)
     if isinstance(getattr(model, "attention", None), RelativeSelfAttention2d):
         found |= attention_figures(model, faces)
     return found
@@ -133,8 +136,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--time-limit", type=float, metavar="MIN", help="minutes for all runs together"
     )
-    parser.add_argument("--results", type=Path, help="json; by default OUT/ablations.json")
+    parser.add_argument(
+        "--weights", nargs="+", help="train nothing: what the attention of these does"
+    )
+    parser.add_argument(
+        "--results", type=Path, help="json; by default OUT/ablations.json, or OUT/attention.json"
+    )
     args = parser.parse_args(argv)
+    if args.weights:
+        known = {name: figures_of(name, args.data) for name in args.weights}
+        write_text(args.results or args.out / "attention.json", json.dumps(known, indent=1))
+        return
 
     results = args.results or args.out / "ablations.json"
     found: dict[str, Any] = json.loads(results.read_text()) if results.exists() else {}
@@ -153,7 +165,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not run.finished:
             print(f"{study}, {variant}, seed {seed}: the time is up; the same command continues")
             continue
-        figures = figures_of(run.folder, runs[run.folder.name], args.data)
+        figures = figures_of(run.folder, args.data)
+        figures["epochs"] = runs[run.folder.name].epochs
         found.setdefault(study, {}).setdefault(variant, {})[str(seed)] = figures
         write_text(results, json.dumps(found, indent=1))
         print(f"{study}, {variant}, seed {seed}: {100 * figures['accuracy']:.2f} %", flush=True)

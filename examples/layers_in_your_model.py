@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fer_zoo.layers import LocalAttention, MultiAttentionDrop, SelfAttention2d
+from fer_zoo.layers import LocalAttention, MultiAttentionDrop, RelativeSelfAttention2d
 from fer_zoo.losses import AttentiveCenterLoss
 
 
@@ -30,7 +30,7 @@ class TinyNet(nn.Module):
         )
         self.branches = nn.ModuleList(LocalAttention(64) for _ in range(3))
         self.drop = MultiAttentionDrop(p=0.6)
-        self.attention = SelfAttention2d(64)
+        self.attention = RelativeSelfAttention2d(64)
         self.head = nn.Linear(64, num_classes)
 
     def features(self, x: Tensor) -> Tensor:

@@ -27,12 +27,18 @@ def stamp(device: object = "cpu", since: float | None = None) -> dict[str, objec
     found: dict[str, object] = {
         "versions": versions(),
         "hardware": describe_hardware(device),
-        "command": shlex.join(sys.argv),
+        "command": shlex.join(_command(sys.argv)),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     if since is not None:
         found["seconds"] = round(time.monotonic() - since, 2)
     return found
+
+
+def _command(argv: list[str]) -> list[str]:
+    first = Path(argv[0])  # of `python -m PACKAGE` it is the path of a file
+    words = ["python", "-m", first.parent.name] if first.name == "__main__.py" else [argv[0]]
+    return [*words, *argv[1:]]
 
 
 def versions() -> dict[str, str]:

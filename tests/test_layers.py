@@ -22,7 +22,6 @@ from fer_zoo.layers import (
     MultiHeadSelfAttention,
     PositionEmbed,
     RelativeSelfAttention2d,
-    SelfAttention2d,
     TokenEmbed,
     conv_layer,
     resize_positions,
@@ -135,29 +134,6 @@ def test_head_dropping_removes_one_heads_output():
         assert any(torch.allclose(out, c, atol=1e-6) for c in candidates)
     assert seen == {0, 1, 2}
     torch.testing.assert_close(layer.eval()(x), layer.proj(heads.transpose(1, 2).flatten(2)))
-
-
-def test_self_attention_2d_equals_a_loop_over_positions():
-    layer = SelfAttention2d(16).double()
-    x = torch.randn(2, 16, 3, 4, dtype=torch.double)
-    expected = torch.zeros_like(x)
-    for n in range(2):
-        for i in range(12):  # the position that looks
-            at = (n, slice(None), i // 4, i % 4)
-            query = layer.query(x)[at]
-            scores = torch.stack(
-                [query @ layer.key(x)[n, :, j // 4, j % 4] / math.sqrt(2) for j in range(12)]
-            )
-            weights = scores.softmax(dim=0)
-            torch.testing.assert_close(layer.attention_map(x)[n, i], weights)
-            gathered = sum(weights[j] * layer.value(x)[n, :, j // 4, j % 4] for j in range(12))
-            expected[at] = x[at] + layer.scale * gathered
-    torch.testing.assert_close(layer(x), expected)
-
-
-def test_self_attention_2d_moves_with_its_positions():
-    layer, x = SelfAttention2d(16), torch.randn(2, 16, 3, 4)
-    torch.testing.assert_close(layer(x.transpose(2, 3)), layer(x).transpose(2, 3))
 
 
 def relative_attention():
@@ -282,8 +258,7 @@ LAYERS = {
     "mad": (lambda **dd: MultiAttentionDrop(0.5), (2, 3, 4, 4)),
     "local": (lambda **dd: LocalAttention(16, **dd), (2, 16, 4, 4)),
     "heads": (lambda **dd: MultiHeadSelfAttention(16, 4, head_drop=0.5, **dd), (2, 5, 16)),
-    "map": (lambda **dd: SelfAttention2d(16, **dd), (2, 16, 4, 4)),
-    "relative map": (lambda **dd: RelativeSelfAttention2d(16, 4, **dd), (2, 16, 4, 4)),
+    "map": (lambda **dd: RelativeSelfAttention2d(16, 4, **dd), (2, 16, 4, 4)),
     "positions": (lambda **dd: PositionEmbed(16, (3, 3), **dd), (2, 16, 4, 4)),
     "tokens": (lambda **dd: TokenEmbed(16, 8, (3, 3), **dd), (2, 16, 4, 4)),
     "head": (lambda **dd: ClassifierHead(16, 7, grid=2, hidden=(8,), **dd), (2, 16, 4, 4)),

@@ -20,6 +20,11 @@ def test_a_stamp_says_with_what_where_how_and_when(monkeypatch):
     assert stamp["hardware"] == provenance.describe_hardware()
 
 
+def test_a_module_that_ran_is_named_as_one_types_it(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/opt/lib/fer_zoo/__main__.py", "list"])
+    assert provenance.stamp()["command"] == "python -m fer_zoo list"
+
+
 def test_with_a_beginning_a_stamp_says_how_long_it_took():
     assert provenance.stamp(since=time.monotonic() - 5)["seconds"] == pytest.approx(5, abs=1)
 

@@ -122,31 +122,34 @@ def resnet() -> str:
 def dacl() -> str:
     """Draws DACL."""
     model: Any = create_model("dacl").eval()
-    drawing = Drawing(1090, 300, "DACL: ResNet-18, self-attention over the last map, linear layer")
+    drawing = Drawing(1100, 300, "DACL: ResNet-18, self-attention over the last map, linear layer")
     drawing.text(10, 20, f"dacl, {size_of(model)}", anchor="start", bold=True)
     shapes = maps_of(model)
     attention: Node = (["self-attention", "see below"], ATTENTION, shapes[-1])
     drawing.flow(10, 62, 60, [*resnet_nodes(model), attention, classifier(model)])
     drawing.text(10, 130, "self-attention", anchor="start", bold=True)
-    inner, channels = model.attention.query.out_channels, model.attention.value.out_channels
+    layer, channels = model.attention, model.num_features
     positions = shapes[-1].split("x", 1)[1]
-    y, left = 200, 250
+    y, left = 200, 320
     drawing.text(20, y - 8, f"{channels} channels,", anchor="start", size=11)
     drawing.text(20, y + 8, f"{positions} positions", anchor="start", size=11)
-    drawing.arrow([(120, y), (left - 40, y)])
-    for dy, name, width in ((-42, "query", inner), (0, "key", inner), (42, "value", channels)):
-        drawing.arrow([(left - 40, y), (left - 40, y + dy), (left, y + dy)])
-        lines = [f"{name}: conv 1x1 to {width}"]
-        drawing.box(left, y + dy - 15, 150, 30, lines, LAYERS, bold=False)
-    box = left + 200
-    drawing.box(box, y - 57, 150, 72, ["softmax", "of query x key", "over positions"], ATTENTION)
-    drawing.arrow([(left + 150, y - 42), (box, y - 42)])
-    drawing.arrow([(left + 150, y), (box, y)])
-    middle = box + 210
-    drawing.arrow([(box + 150, y - 20), (middle, y - 20), (middle, y - 11)])
-    drawing.arrow([(left + 150, y + 42), (middle, y + 42), (middle, y + 11)])
+    drawing.arrow([(120, y), (190, y)])
+    drawing.box(190, y - 15, 60, 30, ["norm"], LAYERS, bold=False)
+    heads = f"{layer.num_heads} heads of {channels // layer.num_heads}"
+    for dy, name in ((-42, "query, length 1"), (0, "key, length 1"), (42, "value")):
+        drawing.arrow([(250, y), (left - 40, y), (left - 40, y + dy), (left, y + dy)])
+        lines = [f"{name}: {heads}"]
+        drawing.box(left, y + dy - 15, 190, 30, lines, LAYERS, bold=False)
+    box = left + 240
+    lines = ["softmax over positions", "of scale x (query x key", "+ bias of displacement)"]
+    drawing.box(box, y - 57, 180, 72, lines, ATTENTION)
+    drawing.arrow([(left + 190, y - 42), (box, y - 42)])
+    drawing.arrow([(left + 190, y), (box, y)])
+    middle = box + 240
+    drawing.arrow([(box + 180, y - 20), (middle, y - 20), (middle, y - 11)])
+    drawing.arrow([(left + 190, y + 42), (middle, y + 42), (middle, y + 11)])
     drawing.circle(middle, y, "x")
-    drawing.box(middle + 50, y - 18, 110, 36, ["learned scale"], LAYERS, bold=False)
+    drawing.box(middle + 50, y - 18, 110, 36, ["conv 1x1"], LAYERS, bold=False)
     drawing.arrow([(middle + 11, y), (middle + 50, y)])
     end = middle + 220
     drawing.arrow([(middle + 160, y), (end - 11, y)])

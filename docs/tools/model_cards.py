@@ -8,7 +8,7 @@ from training_notes import curves_lines, run_lines
 from fer_zoo.labels import FERPLUS_LABELS, same_labels
 from fer_zoo.model_card import FER2013_LIMITS, FER2013_TERMS, card_data, short_command
 from fer_zoo.models.weights import WeightsRecord
-from fer_zoo.publishing.repository import begun, learnt
+from fer_zoo.publishing.repository import begun, chosen, learnt
 
 
 def model_card(name: str) -> str:
@@ -41,9 +41,9 @@ def model_card(name: str) -> str:
         "",
         f"FER-2013 PublicTest, {which} ({m['n']:,}), computed in float32 by",
         f"`{short_command(made['command'])}` on {made['hardware']}.",
-        "**PublicTest also chose the best epoch, so its figures are a little high.** PrivateTest",
-        "was not used. One seed. 95 % intervals are from 2,000 bootstrap samples of groups",
-        "of identical faces; they include neither the choice of the epoch nor other seeds.",
+        f"**{chosen(record.recipe)}** PrivateTest was not used.",
+        "One seed. 95 % intervals are from 2,000 bootstrap samples of groups of identical faces;",
+        "they include neither what PublicTest chose nor other seeds.",
         "",
         "| | one view | 95 % interval | with the mirror image | 20 views |",
         "|---|--:|---|--:|--:|",

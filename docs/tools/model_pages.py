@@ -93,8 +93,8 @@ def _weights_lines(name: str) -> list[str]:
     if not shipped:
         return ["There are none: train the model first.", ""]
     lines = [
-        "Accuracy is on PublicTest, which also chose the epoch. For `ferplus` it is that against",
-        "the majority of the FER+ votes. The cards have all figures and the run.",
+        "Accuracy is on PublicTest. For `ferplus` it is that against the majority of the FER+",
+        "votes. The cards have all figures, the run, and what PublicTest chose.",
         "",
         "| card | accuracy % | 95 % interval | with mirror % | 20 views % | calibrated ECE |",
         "|---|--:|---|--:|--:|--:|",

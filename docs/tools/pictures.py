@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 RESULTS, PICTURES = ROOT / "docs" / "results", ROOT / "docs" / "pictures"
 _KEY = "drawn from"
 #: Rows and methods of the picture of heat maps.
-EXPLAINED = {"vgg": ("gradcam", "occlusion"), "dacl": ("gradcam", "occlusion"),
+EXPLAINED = {"vgg": ("gradcam", "occlusion"), "dacl": ("gradcam", "attention"),
              "transfer": ("gradcam", "attention")}  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import json
 import statistics
 import sys
 
-from result_records import RESULTS, ROOT, percent, result_of, rows, spread
+from result_records import RESULTS, ROOT, percent, record_of, result_of, rows, spread
 
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.evaluation.report import checks_text
@@ -126,12 +126,19 @@ def attention_table() -> str:
     """Returns what DACL's self-attention does in trained models, by examples/ablations.py."""
     studies = json.loads((RESULTS / "ablations.json").read_text())
     lines = [
-        "| seed | relative entropy | accuracy % | with uniform attention % | without attention % |",
-        "|--:|--:|--:|--:|--:|",
+        "| model | relative entropy | accuracy % | with uniform attention % | without it % |",
+        "|---|--:|--:|--:|--:|",
     ]
+    runs = {}
+    for name, run in json.loads((RESULTS / "attention.json").read_text()).items():
+        if run["weights_sha256"] != record_of(name).sha256:
+            sys.exit(f"the record of the attention of {name} is of other weights: measure it again")
+        runs[f"`{name.removesuffix('.fer2013')}`"] = run
     for seed, run in studies["attention"]["relative"].items():
+        runs[f"half width, seed {seed}"] = run
+    for name, run in runs.items():
         cells = " | ".join(percent(run, key) for key in ("accuracy", "uniform", "removed"))
-        lines.append(f"| {seed} | {run['entropy']:.3f} | {cells} |")
+        lines.append(f"| {name} | {run['entropy']:.3f} | {cells} |")
     return "\n".join(lines)
 
 

@@ -173,7 +173,7 @@ def save_curves(path: Path, records: Sequence[Mapping[str, float]], title: str =
     Args:
         path: The file.
         records: One record per epoch, as ``log.jsonl`` has them.
-        title: The model; the best epoch is named below it.
+        title: The model; the accuracies of the best and of the last epoch are named below it.
     """
     epochs = [record["epoch"] + 1 for record in records]
     best = max(records, key=lambda record: record["val_accuracy"])
@@ -188,5 +188,9 @@ def save_curves(path: Path, records: Sequence[Mapping[str, float]], title: str =
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid()
             axes.legend()
-        chosen = f"best epoch {best['epoch'] + 1}: {100 * best['val_accuracy']:.2f} % on val"
-        drawn.suptitle(wrap_title(f"{title}\n{chosen}".strip()))
+        best_one, last = (
+            f"{record['epoch'] + 1}: {100 * record['val_accuracy']:.2f} %"
+            for record in (best, records[-1])
+        )
+        note = f"val: best epoch {best_one}, last epoch {last}"
+        drawn.suptitle(wrap_title(f"{title}\n{note}".strip()))

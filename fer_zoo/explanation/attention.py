@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fer_zoo.errors import ExplanationError
 from fer_zoo.explanation.heat import scaled
-from fer_zoo.layers import MultiHeadSelfAttention, RelativeSelfAttention2d, SelfAttention2d
+from fer_zoo.layers import MultiHeadSelfAttention, RelativeSelfAttention2d
 from fer_zoo.models import FaceModel
 from fer_zoo.models._tokens import TokenModel
 
@@ -57,7 +57,7 @@ def attention_weights(model: FaceModel, x: Tensor) -> list[Tensor]:
     Raises:
         ExplanationError: If there is none.
     """
-    kinds = (MultiHeadSelfAttention, RelativeSelfAttention2d, SelfAttention2d)
+    kinds = (MultiHeadSelfAttention, RelativeSelfAttention2d)
     layers = [module for module in model.modules() if isinstance(module, kinds)]
     if not layers or not model.feature_info:  # those of an ensemble are its members'
         raise ExplanationError(
@@ -67,8 +67,7 @@ def attention_weights(model: FaceModel, x: Tensor) -> list[Tensor]:
     seen: list[Tensor] = []
 
     def look(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        weights: Tensor = layer.attention_map(*inputs)  # type: ignore[operator]
-        seen.append(weights if weights.ndim == 4 else weights[:, None])
+        seen.append(layer.attention_map(*inputs))  # type: ignore[operator]
 
     hooks = [layer.register_forward_pre_hook(look) for layer in layers]
     try:

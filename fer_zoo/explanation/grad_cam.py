@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fer_zoo.errors import ExplanationError
 from fer_zoo.explanation.heat import missing
-from fer_zoo.models import Backbone, FaceModel
+from fer_zoo.models import DACL, Backbone, FaceModel
 from fer_zoo.models._tokens import TokenModel
 
 #: Makes a map (N, C, h, w) of what a layer returns.
@@ -44,9 +44,9 @@ def grad_cam(model: FaceModel, x: Tensor, targets: list[int]) -> Tensor:
 def last_map(model: FaceModel, size: tuple[int, int]) -> tuple[nn.Module, AsMap]:
     """Returns the layer whose output is the last map that the classifier depends on.
 
-    It is the last module of ``feature_info``. Of a transformer it is the norm before the last
-    attention: what a later token holds comes from all positions, and a class token alone may be in
-    the logits.
+    It is the last module of ``feature_info``. Where that is attention or comes after it, what it
+    holds comes from all positions: of DACL it is the last stage, and of a transformer the norm
+    before the last attention.
 
     Args:
         model: The model.
@@ -66,6 +66,8 @@ def last_map(model: FaceModel, size: tuple[int, int]) -> tuple[nn.Module, AsMap]
         sides = [-(-side // last["reduction"]) for side in size]
         norm: nn.Module = model.blocks[-1].norm1  # type: ignore[assignment]
         return norm, partial(model.to_map, height=sides[0], width=sides[1])
+    if isinstance(model, DACL):
+        layer = model.layer4  # type: ignore[assignment]
     prefix, grid = 0, None
     if isinstance(model, Backbone) and hasattr(model.net, "num_prefix_tokens"):
         prefix = model.net.num_prefix_tokens

@@ -4,7 +4,6 @@ from fer_zoo.layers.attention import (
     LocalAttention,
     MultiHeadSelfAttention,
     RelativeSelfAttention2d,
-    SelfAttention2d,
 )
 from fer_zoo.layers.conv import conv_layer
 from fer_zoo.layers.drop import MultiAttentionDrop
@@ -18,7 +17,6 @@ __all__ = [
     "MultiHeadSelfAttention",
     "PositionEmbed",
     "RelativeSelfAttention2d",
-    "SelfAttention2d",
     "TokenEmbed",
     "conv_layer",
     "resize_positions",

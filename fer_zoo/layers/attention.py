@@ -9,66 +9,6 @@ from torch import Tensor, nn
 from fer_zoo.layers.drop import MultiAttentionDrop
 
 
-class SelfAttention2d(nn.Module):
-    """Self-attention between all positions of a feature map, added to the map.
-
-    As in SAGAN (arXiv:1805.08318), 1x1 convolutions give query, key and value, and a learned scalar
-    weighs the attended map against the residual. Unlike there, the scores are scaled by 1/sqrt(d),
-    and the scalar starts at a small positive value, so that every weight has a gradient at once.
-
-    Args:
-        channels: Channels C of the map.
-        reduction: Query and key have C / reduction channels.
-        init_scale: First value of the scalar.
-
-    Raises:
-        ValueError: If ``channels`` is less than ``reduction``.
-
-    Shape:
-        (N, C, H, W) -> (N, C, H, W)
-
-    Example:
-        >>> import torch
-        >>> from fer_zoo.layers import SelfAttention2d
-        >>> SelfAttention2d(64)(torch.randn(2, 64, 3, 3)).shape
-        torch.Size([2, 64, 3, 3])
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        reduction: int = 8,
-        init_scale: float = 0.1,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__()
-        if channels < reduction:
-            raise ValueError(f"channels must be at least reduction={reduction}, not {channels}")
-        inner = channels // reduction
-        self.query = nn.Conv2d(channels, inner, 1, device=device, dtype=dtype)
-        self.key = nn.Conv2d(channels, inner, 1, device=device, dtype=dtype)
-        self.value = nn.Conv2d(channels, channels, 1, device=device, dtype=dtype)
-        self.scale = nn.Parameter(torch.full((1,), init_scale, device=device, dtype=dtype))
-
-    def _tokens(self, x: Tensor) -> Tensor:
-        return x.flatten(2).transpose(1, 2).unsqueeze(1)  # (N, C, H, W) -> (N, 1, H*W, C)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Adds to each position what it attends to."""
-        query, key = self._tokens(self.query(x)), self._tokens(self.key(x))
-        value = self._tokens(self.value(x))
-        # one head, because the exporter of ONNX knows attention with heads only
-        attended = F.scaled_dot_product_attention(query, key, value).squeeze(1)  # (N, H*W, C)
-        return x + self.scale * attended.transpose(1, 2).reshape(x.shape)
-
-    def attention_map(self, x: Tensor) -> Tensor:
-        """Returns where each position looks, (N, H*W, H*W); every row sums to 1."""
-        query, key = self._tokens(self.query(x)), self._tokens(self.key(x))
-        scores: Tensor = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
-        return scores.softmax(dim=-1).squeeze(1)
-
-
 class RelativeSelfAttention2d(nn.Module):
     """Multi-head self-attention between the positions of a feature map, added to the map.
 

@@ -9,7 +9,7 @@ from timm.models._features import feature_take_indices
 from timm.models.resnet import BasicBlock
 from torch import Tensor, nn
 
-from fer_zoo.layers import RelativeSelfAttention2d, SelfAttention2d
+from fer_zoo.layers import RelativeSelfAttention2d
 from fer_zoo.models._build import build, default_cfg
 from fer_zoo.models.face_model import Cfg, FaceModel
 from fer_zoo.models.fer_resnet import SmallFaceResNet
@@ -18,7 +18,7 @@ from fer_zoo.models.weights import weights_path
 
 def _cfg(**kwargs: object) -> Cfg:
     fixed = {"first_conv": "conv1", "classifier": "fc", "paper_ids": "arXiv:2011.13990"}
-    return default_cfg(**{"pool_size": (3, 3)} | fixed | kwargs)
+    return default_cfg(**{"pool_size": (6, 6)} | fixed | kwargs)
 
 
 default_cfgs = generate_default_cfgs(
@@ -32,7 +32,6 @@ default_cfgs = generate_default_cfgs(
 #: The self-attentions that a DACL can have.
 ATTENTIONS: dict[str, Callable[..., nn.Module]] = {
     "relative": RelativeSelfAttention2d,
-    "plain": SelfAttention2d,
     "none": nn.Identity,
 }
 
@@ -43,12 +42,13 @@ class DACL(SmallFaceResNet):
     After Farzaneh & Qi, "Facial Expression Recognition in the Wild via Deep Attentive Center Loss"
     (WACV 2021, arXiv:2011.13990). The attention of the paper weighs feature dimensions inside the
     loss: here :class:`fer_zoo.losses.AttentiveCenterLoss` does that. It is trained beside the model
-    and is not part of it. The self-attention over positions is the report's. Here it sees 3x3
-    positions, where the report's sees one (whose softmax is always 1), and its output is pooled.
+    and is not part of it. The self-attention over positions is the report's. In ``fer_dacl`` it
+    sees 6x6 positions, where the report's sees one (whose softmax is always 1), and its output is
+    pooled.
 
     Args:
-        attention: The self-attention: ``"relative"`` (:class:`RelativeSelfAttention2d`),
-            ``"plain"`` (:class:`SelfAttention2d`), or ``"none"``.
+        attention: The self-attention: ``"relative"`` (:class:`RelativeSelfAttention2d`) or
+            ``"none"``.
         **kwargs: Arguments of :class:`SmallFaceResNet`.
 
     Raises:
@@ -64,7 +64,7 @@ class DACL(SmallFaceResNet):
         torch.Size([2, 7])
     """
 
-    def __init__(self, attention: str = "plain", **kwargs: Any) -> None:
+    def __init__(self, attention: str = "relative", **kwargs: Any) -> None:
         super().__init__(**{"block": BasicBlock, "layers": (2, 2, 2, 2)} | kwargs)
         weight = self.conv1.weight
         if attention not in ATTENTIONS:
@@ -76,7 +76,7 @@ class DACL(SmallFaceResNet):
         self.feature_info[-1] = {**self.feature_info[-1], "module": "attention"}
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Returns the attended last map, (N, num_features, H/16, W/16)."""
+        """Returns the attended last map, (N, num_features, H', W')."""
         x = self.maxpool(self.act1(self.bn1(self.conv1(x))))  # type: ignore[operator]
         if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
             stages = [self.layer1, self.layer2, self.layer3, self.layer4]
@@ -122,8 +122,9 @@ def _dacl(variant: str, pretrained: bool, **kwargs: Any) -> FaceModel:
 
 @register_model
 def fer_dacl(pretrained: bool = False, **kwargs: Any) -> FaceModel:
-    """DACL for 48-pixel faces, 48 channels wide at the first stage; last map 3x3."""
-    return _dacl("fer_dacl", pretrained, **{"channels": (48, 96, 192, 384)} | kwargs)
+    """DACL of half the usual width for 48-pixel faces; first stage 48x48, last map 6x6."""
+    args = {"stem_stride": 1, "stem_width": 32, "channels": (32, 64, 128, 256)}
+    return _dacl("fer_dacl", pretrained, **args | kwargs)
 
 
 @register_model

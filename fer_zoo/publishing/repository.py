@@ -128,19 +128,20 @@ def prepare(name: str, repo_id: str, folder: Path) -> Repository:
         "training": record.training,
         "license": model.pretrained_cfg["license"],
     }
-    card = card_of(model, repo_id, config, figures=_figures(ferplus), data=_data(record))
+    card = card_of(
+        model, repo_id, config, figures=_figures(ferplus, record.recipe), data=_data(record)
+    )
     save_pretrained(model, folder, config, dtype=torch.float16, card=sealed(str(card)))
     repository = Repository(repo_id, folder, tuple(_files(folder)))
     _check(name, model, repository, record)
     return repository
 
 
-def _figures(ferplus: bool) -> str:
+def _figures(ferplus: bool, recipe: JsonObject) -> str:
     which = ", the faces on which more than half of the FER+ votes agree" if ferplus else ""
     return (
         f"val is PublicTest of FER-2013{which}; val_flip the same with the mean of each face and "
-        "its mirror image. PublicTest also chose the best epoch, so its figures are a little high. "
-        "PrivateTest was not used. One seed."
+        f"its mirror image. {chosen(recipe)} PrivateTest was not used. One seed."
     )
 
 
@@ -153,6 +154,16 @@ def _data(record: WeightsRecord) -> str:
         f"blank or identical to a face of PublicTest or PrivateTest), with "
         f"{learnt(record.recipe)}."
     )
+
+
+def chosen(recipe: JsonObject) -> str:
+    """Says what PublicTest chose of weights."""
+    if recipe.get("keep") == "last":
+        return (
+            "PublicTest did not choose the epoch, which is the last; it chose settings of the "
+            "recipe, so its figures may be a little high."
+        )
+    return "PublicTest also chose the best epoch, so its figures are a little high."
 
 
 def begun(recipe: JsonObject) -> str:

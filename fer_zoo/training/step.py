@@ -78,6 +78,12 @@ class TrainingStep:
         if config.channels_last == "on" or (config.channels_last == "auto" and gains):
             self.memory_format = torch.channels_last
         self.model.to(memory_format=self.memory_format)
+        # in bfloat16 the backward pass of a CPU's fused attention takes six times as long as the
+        # plain one's (256 faces, 8 heads, 72 tokens of 24 numbers, Zen 5)
+        slow = self.bfloat16 and self.world.device.type == "cpu"
+        self.plain_attention = slow and any(
+            isinstance(module, MultiHeadSelfAttention) for module in self.model.modules()
+        )
 
     def train(self) -> None:
         """Sets the modes for an epoch of training."""
@@ -174,11 +180,7 @@ class TrainingStep:
         return torch.autocast(kind, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
     def _attention(self) -> AbstractContextManager[None]:
-        # in bfloat16 the backward pass of a CPU's fused attention takes six times as long as the
-        # plain one's (256 faces, 8 heads, 72 tokens of 24 numbers, Zen 5)
-        slow = self.bfloat16 and self.world.device.type == "cpu"
-        ours = slow and any(isinstance(m, MultiHeadSelfAttention) for m in self.model.modules())
-        return sdpa_kernel(SDPBackend.MATH) if ours else nullcontext()
+        return sdpa_kernel(SDPBackend.MATH) if self.plain_attention else nullcontext()
 
     def nonfinite(self) -> list[str]:
         """Returns the names of tensors that are not finite; a loss shows them one step later."""

@@ -52,7 +52,6 @@ def test_faces_of_a_photograph(tmp_path, capsys):
         (["--method", "lime"], "there are gradcam, occlusion, attention"),
         (["--label", "joy"], "no class 'joy'"),
         (["--method", "attention"], "has no self-attention"),
-        (["--model", "dacl", "--method", "attention"], "relative entropy is 0.9999"),
         (["--save", "map.bmp"], "must end in .png, .pdf, .svg"),
         (["--margin", "0.1"], "--margin needs --detect"),
     ],

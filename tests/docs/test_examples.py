@@ -143,6 +143,10 @@ def test_ablations(synthetic_root, tmp_path, capsys, monkeypatch):
     )
     figures = found["relative"]["0"]
     assert 0 < figures["entropy"] <= 1 and 0 <= figures["uniform"] <= 1
+    trained = tmp_path / "attention-relative-0"
+    run("ablations", synthetic_root, tmp_path, "--weights", trained)
+    again = json.loads((tmp_path / "attention.json").read_text())[str(trained)]
+    assert again | {"epochs": 1} == figures
 
 
 def test_uniform_attention_is_the_mean_of_all_positions():

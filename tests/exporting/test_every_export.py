@@ -20,7 +20,7 @@ CASES = [
     ("transfer_224", {"stem_channels": (8, 8, 8, 8), **_TOKENS}, "onnx", False),
     ("transfer_concat_224", {"stem_channels": (8, 8, 8, 8), **_TOKENS}, "onnx", True),
     ("vgg_224", {"channels": (8, 8, 8, 8), "hidden": (16,)}, "onnx", True),
-    ("dacl", {"attention": "relative", **_RESNET}, "onnx", False),
+    ("dacl", _RESNET, "onnx", False),
     ("backbone", {"backbone": "test_vit", "img_size": 64}, "onnx", False),
 ]
 

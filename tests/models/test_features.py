@@ -131,8 +131,8 @@ def test_an_output_stride_that_the_stem_cannot_have_is_refused(name, stride):
     ("name", "args", "message"),
     [
         ("resnet18", {"stem_stride": 4}, "stem_stride must be 1 or 2, not 4"),
-        ("dacl", {"attention": "sharp"}, "no attention 'sharp'; it can be relative, plain, none"),
-        ("dacl", {"channels": (8, 8, 8, 12), "attention": "relative"}, "multiple of num_heads=8"),
+        ("dacl", {"attention": "sharp"}, "no attention 'sharp'; it can be relative, none"),
+        ("dacl", {"channels": (8, 8, 8, 12)}, "multiple of num_heads=8"),
     ],
 )
 def test_a_stem_or_attention_that_there_is_not_is_refused(name, args, message):

@@ -183,7 +183,7 @@ def test_large_models_are_built_without_memory(name):
     [
         ("alexnet_224", 57.02),
         ("cnn_transformer_224", 229.8),
-        ("dacl_224", 11.50),
+        ("dacl_224", 12.23),
         ("resnet18_224", 11.17),
         ("resnet50_224", 23.52),
         ("transfer_224", 50.4),

@@ -119,7 +119,7 @@ def test_a_folder_beside_you_is_a_name_unless_it_is_a_models(run, monkeypatch):
     monkeypatch.chdir(run.parent)
     assert fer_zoo.create_model("run").num_features == 16
     assert fer_zoo.create_model("./dacl").num_features == 16
-    assert fer_zoo.create_model("dacl").num_features == 384
+    assert fer_zoo.create_model("dacl").num_features == 256
 
 
 def test_a_folder_of_timms_own_model_is_refused(tmp_path):

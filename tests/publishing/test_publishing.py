@@ -13,7 +13,7 @@ import fer_zoo
 from fer_zoo.errors import ConfigError, HubError, OutputError, UnknownModelError, WeightsError
 from fer_zoo.models.weights import embedded_record
 from fer_zoo.publishing import ask_hub, prepare, prepare_all, publish, publishable, repository_ids
-from fer_zoo.publishing.repository import begun, learnt
+from fer_zoo.publishing.repository import begun, chosen, learnt
 
 FILES = ["README.md", "config.json", "model.safetensors"]
 #: The smallest weights of the package.
@@ -60,6 +60,11 @@ def test_a_card_says_what_a_reader_needs(tmp_path):
     ):  # fmt: skip
         assert words in re.sub("[ |]+", " ", card.text), words
     assert "/data/" not in card.text and "/opt/" not in card.text, "paths of our machines"
+
+
+def test_cards_say_what_public_test_chose():
+    assert chosen({}) == chosen({"keep": "best"}) != chosen({"keep": "last"})
+    assert "did not choose the epoch" in chosen({"keep": "last"})
 
 
 def test_cards_say_what_training_started_from_and_who_taught():
