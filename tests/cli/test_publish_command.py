@@ -50,7 +50,7 @@ def test_uploads_are_told_one_by_one(server, monkeypatch, capsys):
     ("argv", "words"),
     [
         (["--to", "me", "dakl"], "did you mean dacl"),
-        (["--to", "me", "vgg_nano", "--dry-run"], "vgg_nano has no weights in the package"),
+        (["--to", "me", "dacl_224", "--dry-run"], "dacl_224 has no weights in the package"),
         (["--to", "a b"], "'a b' can be no user of the hub"),
         (["--to", "me", "vgg_small"], "there is no token of the hub"),
         (["--to", "me", "--out", "x"], "--out is for --dry-run"),

@@ -102,7 +102,7 @@ def test_names_are_those_of_shipped_weights(tmp_path, monkeypatch):
         SMALL: f"me/{SMALL}", "vgg.ferplus": "me/vgg.ferplus",
     }  # fmt: skip
     for name, words in {
-        "vgg_nano": "vgg_nano has no weights in the package; there are alexnet.fer2013",
+        "dacl_224": "dacl_224 has no weights in the package; there are alexnet.fer2013",
         "dakl": "did you mean dacl",
         "vgg.mine": "no weights 'mine'",
     }.items():
