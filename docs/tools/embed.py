@@ -1,13 +1,16 @@
 """Ships the best weights of a run with the package, and records their figures.
 
 It embeds the run as float16, evaluates the embedded file on PublicTest, takes the temperature from
-there, records the figures, and renews golden outputs, tables and model cards.
+there, and records the figures. What else is on record of weights with this name (corruptions,
+ensembles, attention, heat maps, engines) is measured again, which takes minutes. Then it renews
+golden outputs, tables and model cards.
 
     python docs/tools/embed.py runs/dacl dacl.fer2013 --data fer2013.csv
     python docs/tools/embed.py dacl.fer2013 dacl.fer2013 --data fer2013.csv  # measures them again
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -15,7 +18,9 @@ import tempfile
 from pathlib import Path
 
 import generate
+from generate import RESULTS, ROOT
 
+from fer_zoo.atomic import write_text
 from fer_zoo.cli import main as fer_zoo_command
 from fer_zoo.errors import FerZooError
 from fer_zoo.hub import save_pretrained
@@ -30,30 +35,86 @@ def unpack(name: str, folder: Path) -> None:
     save_pretrained(create_model(name, pretrained=True), folder, known)
 
 
-def embed(run: Path, name: str, data: str, measured_again: bool) -> None:
+def evaluate(names: str, data: str, flag: list[str], record: str, made: str = "metrics") -> None:
+    """Evaluates on PublicTest and puts the figures on record.
+
+    Args:
+        names: Weights, or members of an ensemble.
+        data: FER-2013, in any layout.
+        flag: What is evaluated beside the usual.
+        record: File of the record.
+        made: The file of ``fer-zoo evaluate`` that it is.
+    """
+    argv = ["evaluate", names, "--data", data, "--split", "val", *flag]
+    with tempfile.TemporaryDirectory() as out:
+        sys.argv = ["fer-zoo", *argv]  # the command that goes on record
+        if fer_zoo_command([*argv, "--out", out]):
+            sys.exit(f"{names} could not be evaluated")
+        RESULTS.mkdir(exist_ok=True)
+        shutil.copy(Path(out) / f"{made}.json", RESULTS / record)
+
+
+def measure_the_rest(name: str, data: str) -> None:
+    """Measures again what else is on record of weights with this name."""
+    if (RESULTS / f"{name}-corruptions.json").is_file():
+        evaluate(name, data, ["--corruptions"], f"{name}-corruptions.json", "corruptions")
+    short, path_of_data = name.removesuffix(".fer2013"), str(Path(data).resolve())
+    for path in sorted(RESULTS.glob("ensemble-*.json")):
+        members = json.loads(path.read_text())["model"]
+        if short in members.split(","):
+            evaluate(members, data, ["--flip"], path.name)
+    attention = RESULTS / "attention.json"
+    if name in (names := json.loads(attention.read_text())):
+        script = [str(ROOT / "examples" / "ablations.py"), path_of_data, str(ROOT)]
+        run([*script, "--weights", *names, "--results", str(attention)])
+    keys = [key.split() for key in json.loads((RESULTS / "heat_maps.json").read_text())]
+    if methods := [method for weights, method in keys if weights == name]:
+        script = [str(ROOT / "docs" / "tools" / "measure_heat_maps.py")]
+        script += ["--data", path_of_data]
+        run([*script, "--only", name, "--methods", *methods])
+    engines = RESULTS / "engines.jsonl"
+    lines = engines.read_text().splitlines()
+    if any(json.loads(line)["model"] == short for line in lines):
+        bench = ["-m", "fer_zoo", "bench", short, "--engines", "--data", path_of_data, "--json"]
+        found = {json.loads(line)["engine"]: line for line in run(bench).splitlines()}
+        known = [json.loads(line) for line in lines]
+        lines = [
+            found.get(row["engine"], line) if row["model"] == short else line
+            for row, line in zip(known, lines, strict=True)
+        ]
+        write_text(engines, "\n".join(lines) + "\n")
+
+
+def run(command: list[str]) -> str:
+    """Runs Python with a command, and returns what it prints."""
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout
+
+
+def embed(run_folder: Path, name: str, data: str, measured_again: bool) -> None:
     """Embeds, evaluates and records weights.
 
     Args:
-        run: A folder that training wrote, or one with shipped weights.
+        run_folder: A folder that training wrote, or one with shipped weights.
         name: Architecture and tag, such as ``"dacl.fer2013"``.
         data: FER-2013, in any layout.
         measured_again: Whether these weights are shipped already.
     """
-    embed_weights(run, name, {})
-    with tempfile.TemporaryDirectory() as out:
-        argv = ["evaluate", name, "--data", data, "--split", "val", "--views", "20", "--out", out]
-        sys.argv = ["fer-zoo", *argv[:-2]]  # the command that goes on record
-        if fer_zoo_command(argv):
-            sys.exit(f"{name} is embedded but could not be evaluated")
-        generate.RESULTS.mkdir(exist_ok=True)
-        shutil.copy(Path(out) / "metrics.json", generate.RESULTS / f"{name}.json")
-    if (run / "curves.png").is_file():
-        shutil.copy(run / "curves.png", generate.RESULTS / f"{name}-curves.png")
+    embed_weights(run_folder, name, {})
+    evaluate(name, data, ["--views", "20"], f"{name}.json")
+    curves = RESULTS / f"{name}-curves.png"
+    if (run_folder / "curves.png").is_file():
+        shutil.copy(run_folder / "curves.png", curves)
+    elif not measured_again:  # those of other weights
+        curves.unlink(missing_ok=True)
     result = generate.result_of(name)
     metrics = {"val": result["metrics"], "val_flip": result["metrics_flip"]}
-    embed_weights(run, name, metrics, round(result["calibrated"]["temperature"], 4))
+    embed_weights(run_folder, name, metrics, round(result["calibrated"]["temperature"], 4))
     if not measured_again:  # golden outputs of the same weights stay
-        subprocess.run([sys.executable, "-m", "tests.golden", name], cwd=generate.ROOT, check=True)
+        run(["-m", "tests.golden", name])
+    measure_the_rest(name, data)
     sys.argv = ["generate.py"]
     generate.main()
 
@@ -66,10 +127,10 @@ if __name__ == "__main__":
     args = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            run, shipped = Path(args.run), not Path(args.run).is_dir()
+            given, shipped = Path(args.run), not Path(args.run).is_dir()
             if shipped:
-                run = Path(folder)
-                unpack(args.run, run)
-            embed(run, args.name, args.data, shipped)
+                given = Path(folder)
+                unpack(args.run, given)
+            embed(given, args.name, args.data, shipped)
     except FerZooError as error:
         sys.exit(f"embed: {error}")

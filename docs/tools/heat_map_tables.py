@@ -15,7 +15,7 @@ def heat_maps_text(path: Path, weights: Mapping[str, str]) -> str:
     """
     records = json.loads(path.read_text("utf-8"))
     counts = {record["faces"] for record in records.values()}
-    machines = {record["hardware"] for record in records.values()}
+    machines = {record["hardware"].split(",")[0] for record in records.values()}
     if len(counts) != 1:
         sys.exit(f"{path.name} mixes numbers of faces: measure again")
     lines = [
