@@ -1,6 +1,8 @@
 """Tables of how faces are found and cropped, from the record of measure_crops.py."""
 
 import json
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,16 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}"
 
 
-def crops_text(path: Path) -> str:
+def crops_text(path: Path, weights: Mapping[str, str]) -> str:
     """Returns all tables.
 
     Args:
         path: The record, ``docs/results/crops.json``.
+        weights: The sha256 of the shipped weights by name.
     """
     result = json.loads(path.read_text("utf-8"))
+    if result["weights_sha256"] != weights.get(f"{result['model']}.fer2013"):
+        sys.exit(f"{path.name} is of other weights of {result['model']}: measure it again")
     found = result["detectors"]
     upright = next(iter(found.values()))["upright"]
     parts = [

@@ -72,6 +72,10 @@ def measure_the_rest(name: str, data: str) -> None:
         script = [str(ROOT / "docs" / "tools" / "measure_heat_maps.py")]
         script += ["--data", path_of_data]
         run([*script, "--only", name, "--methods", *methods])
+    crops = RESULTS / "crops.json"
+    if json.loads(crops.read_text())["model"] == short:
+        script = [str(ROOT / "docs" / "tools" / "measure_crops.py"), "--data", path_of_data]
+        run([*script, "--faces", "300", "--out", str(crops)])
     engines = RESULTS / "engines.jsonl"
     lines = engines.read_text().splitlines()
     if any(json.loads(line)["model"] == short for line in lines):

@@ -65,7 +65,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "ensembles": ensembles_table,
     "heat maps": lambda: heat_maps_text(RESULTS / "heat_maps.json", shipped_weights()),
     "checks": checks_example,
-    "crops": lambda: crops_text(RESULTS / "crops.json"),
+    "crops": lambda: crops_text(RESULTS / "crops.json", shipped_weights()),
     "video": lambda: video_text(RESULTS / "video.json"),
 }
 PAGES = (

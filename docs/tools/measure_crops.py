@@ -30,6 +30,8 @@ from fer_zoo.inference.detection import (
     make_detector,
 )
 from fer_zoo.inference.predictor import Predictor
+from fer_zoo.models import create_model
+from fer_zoo.models.weights import weights_sha256
 from fer_zoo.provenance import stamp
 
 MARGINS = (-0.2, -0.1, 0.0, 0.1, 0.2, 0.3)
@@ -300,10 +302,12 @@ def main(argv: list[str] | None = None) -> None:
     data = np.load(args.data)
     chosen = np.flatnonzero(data["usage"] == "PublicTest")[: args.faces // 4 * 4]
     faces = data["pixels"][chosen].reshape(-1, 48, 48)
-    predictor = Predictor(args.model)
+    model = create_model(args.model, pretrained=True)
+    predictor = Predictor(model)
     truth = [predictor.label_names[code] for code in data["emotion"][chosen]]
     part, box = portrait()
-    result: dict[str, Any] = {"model": args.model, "detectors": {}}
+    result: dict[str, Any] = {"model": args.model, "weights_sha256": weights_sha256(model)}
+    result["detectors"] = {}
     for name in DETECTORS:
         detect = make_detector(name)
         result["detectors"][name] = {
@@ -319,8 +323,7 @@ def main(argv: list[str] | None = None) -> None:
         print(name, json.dumps(result["detectors"][name]), flush=True)
     result["alignment"] = {kind: alignment(predictor, faces, truth, kind) for kind in ANGLES}
     result["agreement"] = {
-        views: agreement(Predictor(args.model, views=views), faces, part, box)
-        for views in (1, 2, 20)
+        views: agreement(Predictor(model, views=views), faces, part, box) for views in (1, 2, 20)
     }
     result["no_face"] = no_face_scores(predictor, faces)
     print(json.dumps({k: result[k] for k in ("alignment", "agreement", "no_face")}))
