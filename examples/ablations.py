@@ -14,7 +14,6 @@ measured. The same command continues after an interruption.
 import argparse
 import copy
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 import fer_zoo
 from fer_zoo.atomic import write_text
 from fer_zoo.data import FaceDataset, open_faces
+from fer_zoo.explanation.attention import relative_entropy
 from fer_zoo.inference.logits import predict_logits
 from fer_zoo.layers import RelativeSelfAttention2d
 from fer_zoo.models.weights import weights_sha256
@@ -100,9 +100,8 @@ def attention_figures(model: nn.Module, faces: FaceDataset) -> dict[str, float]:
     predict_logits(model, faces.images[:500])
     hook.remove()
     weights = torch.cat([model.attention.attention_map(x) for x in seen])
-    entropy = torch.special.entr(weights).sum(dim=-1) / math.log(weights.shape[-1])
     changed = {"uniform": UniformAttention(model.attention), "removed": nn.Identity()}
-    figures = {"entropy": entropy.mean().item()}
+    figures = {"entropy": relative_entropy(weights).mean().item()}
     for name, module in changed.items():
         other = copy.deepcopy(model)
         other.attention = copy.deepcopy(module)

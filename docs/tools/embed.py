@@ -2,8 +2,8 @@
 
 It embeds the run as float16, evaluates the embedded file on PublicTest, takes the temperature from
 there, and records the figures. What else is on record of weights with this name (corruptions,
-ensembles, attention, heat maps, engines) is measured again, which takes minutes. Then it renews
-golden outputs, tables and model cards.
+ensembles, attention, heat maps, crops, engines) is measured again, which takes minutes. Then it
+renews golden outputs, tables and model cards.
 
     python docs/tools/embed.py runs/dacl dacl.fer2013 --data fer2013.csv
     python docs/tools/embed.py dacl.fer2013 dacl.fer2013 --data fer2013.csv  # measures them again
@@ -69,24 +69,20 @@ def measure_the_rest(name: str, data: str) -> None:
         run([*script, "--weights", *names, "--results", str(attention)])
     keys = [key.split() for key in json.loads((RESULTS / "heat_maps.json").read_text())]
     if methods := [method for weights, method in keys if weights == name]:
-        script = [str(ROOT / "docs" / "tools" / "measure_heat_maps.py")]
-        script += ["--data", path_of_data]
+        script = [str(ROOT / "docs" / "tools" / "measure_heat_maps.py"), "--data", path_of_data]
         run([*script, "--only", name, "--methods", *methods])
     crops = RESULTS / "crops.json"
     if json.loads(crops.read_text())["model"] == short:
         script = [str(ROOT / "docs" / "tools" / "measure_crops.py"), "--data", path_of_data]
         run([*script, "--faces", "300", "--out", str(crops)])
     engines = RESULTS / "engines.jsonl"
-    lines = engines.read_text().splitlines()
-    if any(json.loads(line)["model"] == short for line in lines):
+    rows = [json.loads(line) for line in engines.read_text().splitlines()]
+    if any(row["model"] == short for row in rows):
         bench = ["-m", "fer_zoo", "bench", short, "--engines", "--data", path_of_data, "--json"]
-        found = {json.loads(line)["engine"]: line for line in run(bench).splitlines()}
-        known = [json.loads(line) for line in lines]
-        lines = [
-            found.get(row["engine"], line) if row["model"] == short else line
-            for row, line in zip(known, lines, strict=True)
-        ]
-        write_text(engines, "\n".join(lines) + "\n")
+        measured = [json.loads(line) for line in run(bench).splitlines()]
+        found = {(row["model"], row["engine"]): row for row in measured}
+        rows = [found.get((row["model"], row["engine"]), row) for row in rows]
+        write_text(engines, "".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 def run(command: list[str]) -> str:

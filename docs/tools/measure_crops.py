@@ -20,6 +20,7 @@ import numpy as np
 import skimage
 from PIL import Image
 
+from fer_zoo import FER2013
 from fer_zoo.images import read_image
 from fer_zoo.inference.detection import (
     DETECTORS,
@@ -288,7 +289,7 @@ def milliseconds(detect: FaceDetector, size: tuple[int, int]) -> float:
 def main(argv: list[str] | None = None) -> None:
     """Measures everything."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", required=True, help="fer2013.npz")
+    parser.add_argument("--data", required=True, help="FER-2013, in any layout")
     parser.add_argument("--model", default="dacl")
     parser.add_argument("--faces", type=int, default=400, help="of PublicTest (400)")
     parser.add_argument("--out", type=Path, required=True)
@@ -299,12 +300,12 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     start = time.monotonic()
-    data = np.load(args.data)
-    chosen = np.flatnonzero(data["usage"] == "PublicTest")[: args.faces // 4 * 4]
-    faces = data["pixels"][chosen].reshape(-1, 48, 48)
+    known = FER2013(args.data, "val", exclude_leaks=False)
+    chosen = slice(args.faces // 4 * 4)
+    faces = known.images[chosen].numpy()
     model = create_model(args.model, pretrained=True)
     predictor = Predictor(model)
-    truth = [predictor.label_names[code] for code in data["emotion"][chosen]]
+    truth = [known.label_names[code] for code in known.targets[chosen]]
     part, box = portrait()
     result: dict[str, Any] = {"model": args.model, "weights_sha256": weights_sha256(model)}
     result["detectors"] = {}
