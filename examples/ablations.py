@@ -114,7 +114,7 @@ def figures_of(weights: str | Path, data: str) -> dict[str, Any]:
     """Returns the accuracy of weights or of a finished run, and what their attention does."""
     faces = open_faces(data, "val")
     model = fer_zoo.create_model(weights, pretrained=True).eval()
-    accuracy = fer_zoo.evaluate(weights, faces, "val").metrics["accuracy"]
+    accuracy = fer_zoo.evaluate(model, faces, "val").metrics["accuracy"]
     found = {"accuracy": accuracy, "hardware": describe_hardware()}
     found["weights_sha256"] = weights_sha256(model)
     if isinstance(getattr(model, "attention", None), RelativeSelfAttention2d):

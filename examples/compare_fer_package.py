@@ -12,8 +12,8 @@ medians. Where other programs run, they interrupt the slower model more often, s
 unfair to it: then the time of the processor, over all threads, is the one to compare.
 
 What to keep in mind: fer's model was trained on FER-2013 too, and which of its faces were used is
-not documented. PublicTest, on which this runs, chose the epoch of fer_zoo's weights, so that their
-accuracy is a little high.
+not documented. PublicTest, on which this runs, chose settings of fer_zoo's recipes and the epoch of
+most weights, so that their accuracy is a little high.
 """
 
 import argparse

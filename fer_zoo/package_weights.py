@@ -1,4 +1,4 @@
-"""Weights that ship with the package: a run's best, in float16, and on its record."""
+"""Weights that ship with the package: those of a run, in float16, and on its record."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ _PREPROCESSING = ("input_size", "mean", "std", "interpolation", "num_classes", "
 def embed_weights(
     run: str | Path, name: str, metrics: JsonObject, temperature: float = 1.0
 ) -> Path:
-    """Ships a run's best weights: float16 in the package, and on its record.
+    """Ships a run's weights: float16 in the package, and on its record.
 
     Args:
         run: A folder that training wrote.

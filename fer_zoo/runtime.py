@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_zoo.errors import ConfigError, WeightsError
-from fer_zoo.exports import ExportRecord, export_path, is_export
+from fer_zoo.exported_files import ExportRecord, export_path, is_export
 from fer_zoo.inference.base_predictor import BasePredictor, Found, Options
 from fer_zoo.inference.detection import Detect, FaceDetector
 from fer_zoo.inference.prediction import Prediction
@@ -28,7 +28,7 @@ class Predictor(BasePredictor[Found]):
 
     Args:
         model: An ``.onnx`` file that ``fer-zoo export`` wrote; or a name or folder that was
-            exported to its usual place (see :func:`fer_zoo.exports.export_path`).
+            exported to its usual place (see :func:`fer_zoo.exported_files.export_path`).
         device: Only ``"cpu"``.
         detect: Whether images are whole photographs whose faces must be found.
         detector: What finds them, as of :class:`fer_zoo.Predictor`.

@@ -18,7 +18,7 @@ PACKAGE = Path(fer_zoo.__file__).parent
 LEVELS = (
     ("labels", "errors", "memory"),
     ("atomic", "fonts", "images", "model_table", "preprocessing", "provenance"),
-    ("exports", "figures", "onnx_session"),
+    ("exported_files", "figures", "onnx_session"),
     ("layers", "losses"),
     ("models", "data"),
     ("model_card",),
@@ -150,7 +150,7 @@ WITHOUT_TORCH = (
     *("preprocessing", "provenance"),
     *("inference", "inference.base_predictor", "inference.detection"),
     *("inference.drawing", "inference.prediction", "inference.reading", "inference.views"),
-    *("exports", "runtime"),
+    *("exported_files", "runtime"),
     *("video", "video.predictor", "video.reader", "video.tracking", "video.writer"),
     *("training.config", "training.recipes", "cli"),
 )

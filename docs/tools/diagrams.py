@@ -254,7 +254,7 @@ NOTES = {
     "runtime": "ONNX Runtime, no torch", "hub": "model folders", "models": "one file per family",
     "data": "FER-2013, FER+, yours", "layers": "attention, tokens, head", "losses": "center loss",
     "video": "frames, tracks", "service": "HTTP", "demo": "a page in the browser",
-    "onnx_session": "onnxruntime", "exports": "what they say", "model_card": "for the hub",
+    "onnx_session": "onnxruntime", "exported_files": "what they say", "model_card": "for the hub",
     "model_table": "list and info",
     "provenance": "versions, machine", "preprocessing": "face to input",
     "images": "any image file", "figures": "for papers",

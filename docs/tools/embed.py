@@ -1,9 +1,9 @@
-"""Ships the best weights of a run with the package, and records their figures.
+"""Ships the weights of a run with the package, and records their figures.
 
 It embeds the run as float16, evaluates the embedded file on PublicTest, takes the temperature from
 there, and records the figures. What else is on record of weights with this name (corruptions,
-ensembles, attention, heat maps, crops, engines) is measured again, which takes minutes. Then it
-renews golden outputs, tables and model cards.
+ensembles, attention, heat maps, crops, engines), or of all (combinations), is measured again, which
+takes minutes. Then it renews golden outputs, tables and model cards.
 
     python docs/tools/embed.py runs/dacl dacl.fer2013 --data fer2013.csv
     python docs/tools/embed.py dacl.fer2013 dacl.fer2013 --data fer2013.csv  # measures them again
@@ -63,6 +63,7 @@ def measure_the_rest(name: str, data: str) -> None:
         members = json.loads(path.read_text())["model"]
         if short in members.split(","):
             evaluate(members, data, ["--flip"], path.name)
+    run([str(ROOT / "docs" / "tools" / "measure_combinations.py"), "--data", path_of_data])
     attention = RESULTS / "attention.json"
     if name in (names := json.loads(attention.read_text())):
         script = [str(ROOT / "examples" / "ablations.py"), path_of_data, str(ROOT)]

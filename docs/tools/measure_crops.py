@@ -30,6 +30,7 @@ from fer_zoo.inference.detection import (
     crop_face,
     make_detector,
 )
+from fer_zoo.inference.doubts import doubt_shape
 from fer_zoo.inference.predictor import Predictor
 from fer_zoo.models import create_model
 from fer_zoo.models.weights import weights_sha256
@@ -107,10 +108,13 @@ def labels(predictor: Predictor, crops: list[Image.Image]) -> list[str]:
 def crops_of(
     detect: FaceDetector, predictor: Predictor, faces: np.ndarray, truth: list[str], kind: str
 ) -> dict[str, Any]:
-    """Measures recall on FER-2013's faces, the shape of boxes, and accuracy by margin."""
+    """Measures recall on FER-2013's faces, the shape of boxes, and accuracy by margin.
+
+    ``not_square`` counts the boxes that a prediction would warn of, were they saved as they are.
+    """
     own = labels(predictor, [Image.fromarray(face) for face in faces])
     found: dict[int, list[Image.Image]] = {}
-    shapes, false = [], 0
+    shapes, false, odd = [], 0, 0
     for image, boxes, which in scenes(faces, ANGLES[kind], 0):
         for face in detect(image):
             i = match(face.box, boxes)
@@ -118,6 +122,8 @@ def crops_of(
                 false += i is None
                 continue
             found[which[i]] = [crop_face(image, square(face.box, m)) for m in MARGINS]
+            x0, y0, x1, y1 = map(round, face.box)
+            odd += doubt_shape((x1 - x0, y1 - y0)) is not None
             a, b, c, _ = boxes[i]
             shapes.append(
                 [(face.box[2] - face.box[0]) / (c - a), (face.box[3] - face.box[1]) / (c - a),
@@ -128,6 +134,7 @@ def crops_of(
         "faces": len(faces),
         "recall": len(at) / len(faces),
         "false_alarms": false,
+        "not_square": odd,
         "box": dict(zip(("width", "height", "down"), np.median(shapes, axis=0), strict=True)),
         "whole_face_accuracy": float(np.mean([own[i] == truth[i] for i in at])),
         "margins": {},

@@ -5,6 +5,7 @@
 | report | ``report_rows.json`` | ``examples/report_rows.py`` |
 | adam | ``why_adam_failed.json`` | ``examples/why_adam_failed.py`` |
 | ensembles | ``ensemble-N.json`` | ``fer-zoo evaluate A,B --flip --out`` |
+| combinations | ``combinations.json`` | ``docs/tools/measure_combinations.py`` |
 | ablations, attention | ``ablations.json`` | ``examples/ablations.py`` |
 | corruptions | ``WEIGHTS-corruptions.json`` | ``fer-zoo evaluate --corruptions --out`` |
 | checks | ``WEIGHTS.json`` | ``fer-zoo evaluate --views 20 --out`` |
@@ -15,7 +16,16 @@ import json
 import statistics
 import sys
 
-from result_records import RESULTS, ROOT, percent, record_of, result_of, rows, spread
+from result_records import (
+    RESULTS,
+    ROOT,
+    percent,
+    record_of,
+    result_of,
+    rows,
+    shipped_weights,
+    spread,
+)
 
 from fer_zoo.evaluation.corruptions import PROTOCOL
 from fer_zoo.evaluation.report import checks_text
@@ -95,6 +105,20 @@ def ensembles_table() -> str:
     return "\n".join(lines)
 
 
+def combinations_table() -> str:
+    """Returns the best ensemble of each size, of all that the shipped weights can form."""
+    record = json.loads((RESULTS / "combinations.json").read_text())
+    shipped = {n: sha for n, sha in shipped_weights().items() if n.endswith(".fer2013")}
+    if record["weights_sha256"] != shipped:
+        sys.exit("combinations.json is of other weights: run docs/tools/measure_combinations.py")
+    lines = ["| size | best members | accuracy % |", "|--:|---|--:|"]
+    for best in record["best"]:
+        members = ", ".join(f"`{member}`" for member in best["members"])
+        accuracy = 100 * best["correct"] / record["faces"]
+        lines.append(f"| {len(best['members'])} | {members} | {accuracy:.2f} |")
+    return "\n".join(lines)
+
+
 def ablations_tables() -> str:
     """Returns what modules do, by examples/ablations.py: each variant over its seeds."""
     studies = json.loads((RESULTS / "ablations.json").read_text())
@@ -106,7 +130,7 @@ def ablations_tables() -> str:
             *([""] if lines else []),
             f"**{study}**, {', '.join(map(str, sorted(epochs)))} epochs",
             "",
-            "| variant | accuracy % of each seed | mean | standard deviation | loss |",
+            "| variant | accuracy % of each seed | mean | standard deviation | points lost |",
             "|---|---|--:|--:|--:|",
         ]
         for name, runs in variants.items():

@@ -2,13 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
 from result_records import RECIPES, RESULTS, percent, record_of, result_of
 
 from fer_zoo.errors import ConfigError
 from fer_zoo.model_card import short_command
+from fer_zoo.models import create_model
 from fer_zoo.models.weights import WeightsRecord
-from fer_zoo.training import load_config, recipe_of
+from fer_zoo.training import TrainConfig, load_config, recipe_of
 
 
 def run_lines(run: WeightsRecord) -> list[str]:
@@ -26,12 +29,11 @@ def run_lines(run: WeightsRecord) -> list[str]:
     if share := training.get("keep_start_afterwards"):
         later += [
             "The weights were interpolated after the run with the initial weights, which have a",
-            f"share of {share}; the epoch was chosen before. In training, `pretrained_share` does",
-            "this.",
+            f"share of {share}; the epoch was chosen before.",
         ]
     return [
-        f"Best epoch {training['epochs']} of {recipe['epochs']}, after "
-        f"{training['hours']:.2f} hours on {training['hardware']}, {kind}, seed {recipe['seed']},",
+        f"{_kept(run)}, after {training['hours']:.2f} hours on {training['hardware']}, {kind}, "
+        f"seed {recipe['seed']},",
         f"{versions}. Accuracy on PublicTest: {percent(run.metrics['val'])} %.",
         *later,
         f"Command: `{train_command(run)}`",
@@ -41,6 +43,15 @@ def run_lines(run: WeightsRecord) -> list[str]:
         "```",
         "",
     ]
+
+
+def _kept(run: WeightsRecord) -> str:
+    """Says which epoch the weights are of."""
+    training, last = run.training, run.recipe["epochs"]
+    if run.recipe.get("keep") != "last":
+        return f"Best epoch {training['epochs']} of {last}"
+    best = f"{training['best_epoch']} with {100 * training['best_accuracy']:.2f} %"
+    return f"Last epoch, {last} (the best on PublicTest is {best})"
 
 
 def curves_lines(name: str, run: WeightsRecord) -> list[str]:
@@ -81,14 +92,23 @@ def name_of(run: WeightsRecord) -> str:
 def is_recipe_of(run: WeightsRecord) -> bool:
     """Says whether the package's recipe of this name has the settings that made weights.
 
-    The precision may differ, which recipes leave to the machine, and settings may have been added.
+    The precision may differ, which recipes leave to the machine, and the folders of teachers.
+    Settings may have been added, and arguments of the model may have become the default.
     """
     recipe = recipe_of(name_of(run))
     try:
-        made_by = load_config(**run.recipe | {"precision": "auto"})
+        made_by = load_config(**run.recipe)
     except ConfigError:  # a setting that is no more
         return False
-    return recipe is not None and load_config(recipe, precision="auto") == made_by
+    return recipe is not None and _comparable(load_config(recipe)) == _comparable(made_by)
+
+
+def _comparable(config: TrainConfig) -> tuple[TrainConfig, str]:
+    """Returns settings as all machines have them, and the network that they describe."""
+    network = repr(create_model(config.model, device="meta", **config.model_args))
+    teacher = ",".join(Path(name).name for name in config.teacher.split(","))
+    same = replace(config, precision="auto", model_args={}, teacher=teacher)
+    return same, network
 
 
 def measured(name: str) -> str:

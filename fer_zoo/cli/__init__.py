@@ -23,7 +23,7 @@ COMMANDS = {
     "info": "describe a model: layers, labels, preprocessing, recipe, provenance",
     "evaluate": "measure a model on a split of a data set",
     "compare": "tell whether one model is better than another on the same faces",
-    "train": "train a model and choose its best epoch on the validation split",
+    "train": "train a model by a recipe",
     "explain": "paint which part of a face speaks for a class",
     "export": "write a model as a file for ONNX Runtime or torch.export",
     "demo": "serve a page that names expressions in the browser",

@@ -25,19 +25,19 @@ def open_predictor(model: str, device: str | None, **options: Any) -> "BasePredi
         device: Where to compute.
         **options: Further arguments of both predictors.
     """
-    from fer_zoo import exports, runtime
+    from fer_zoo import exported_files, runtime
 
-    if exports.is_export(model):
+    if exported_files.is_export(model):
         return runtime.Predictor(model, device=device, **options)
     exported = None
     with contextlib.suppress(ConfigError):  # without a home folder there are no exports
-        exported = exports.export_path(model)
+        exported = exported_files.export_path(model)
     found = exported is not None and device is None and os.path.isfile(exported)
     if found and importlib.util.find_spec("onnxruntime"):
         reason = "it is of another state of the model"
         try:
             predictor = runtime.Predictor(str(exported), **options)
-            if exports.is_current(predictor.record, model):
+            if exported_files.is_current(predictor.record, model):
                 return predictor
         except WeightsError as error:
             reason = str(error)

@@ -154,7 +154,7 @@ def check_shard(text: str) -> tuple[int, int]:
 def shard(paths: Iterable[str], part: int, parts: int) -> list[str]:
     """Returns one of several parts of files; each file is in one of them.
 
-    The name decides, so that the part of a file stays when other files come and go.
+    The path decides, as given, so that the part of a file stays when others come and go.
 
     Args:
         paths: Names of files.

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="gradcam",
-        help="gradcam: the last map, weighed by the gradients of the class; occlusion: what a gray "
+        help="gradcam: the last map, weighted by gradients of the class; occlusion: what a gray "
         "square costs the class; attention: where self-attention looks (gradcam)",
     )
     parser.add_argument("--label", help="the class to explain, such as happy (the predicted one)")

@@ -45,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the file and prints what was found."""
     from fer_zoo.errors import ConfigError
+    from fer_zoo.exported_files import export_path, is_current
     from fer_zoo.exporting import export
-    from fer_zoo.exports import export_path, is_current
 
     if args.int8 and not args.data:
         raise ConfigError("--int8 needs --data DIR: faces set its ranges and measure its loss")

@@ -9,7 +9,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Lists the models: parameters, multiply-accumulates (MACs) for one face, input "
         "(channels x height x width), weights that come with the package, and their accuracy on "
-        "val (PublicTest, which also chose settings and some epochs), single view."
+        "val (PublicTest, which also chose settings and most epochs), single view."
     )
     parser.add_argument(
         "filter", nargs="?", default="", help="part of the name, or a quoted wildcard: 'resnet*'"

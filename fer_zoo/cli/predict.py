@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--shard",
         metavar="K/N",
-        help="only the K-th of N parts of the files, K from 1; a file's name decides its part",
+        help="only the K-th of N parts of the files, K from 1; a file's path decides its part",
     )
     add_workers(group, "read files")
     add_compute(group, batch_size=64)

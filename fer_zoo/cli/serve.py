@@ -63,7 +63,7 @@ def _add_limits(group: "argparse._ArgumentGroup") -> None:
     )
     for name, kind, default, text in limits:
         group.add_argument(
-            f"--{name}", type=kind, default=default, metavar="N", help=f"{text} ({default:g})"
+            f"--{name}", type=kind, default=default, metavar="N", help=f"{text} ({default:,})"
         )
 
 
@@ -154,7 +154,7 @@ def _detector(name: str | None) -> "FaceDetector | None":
 
 def _identity(model: str, predictor: "BasePredictor[Any]") -> tuple[str, str | None]:
     """Returns what a model is called, without the folders it lies in, and its weights' sha256."""
-    from fer_zoo.exports import sha256_of
+    from fer_zoo.exported_files import sha256_of
     from fer_zoo.runtime import Predictor
 
     if isinstance(predictor, Predictor):  # an export knows what it was made of

@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.description = (
         "Trains a model on FER-2013 or on your own faces and classes. The settings are those of "
-        "the recipe with the model's name, or of --recipe; without either, the defaults below. "
+        "the recipe with the model's name, or of --recipe; with --pretrained, those of fine_tune; "
+        "without any of these, the defaults below. "
         "A flag overrides the recipe. --resume continues an interrupted run."
     )
     parser.add_argument("model", nargs="?", help="model name; by default the recipe's")

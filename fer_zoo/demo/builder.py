@@ -23,7 +23,7 @@ from fer_zoo.demo.packages import (
     install_engines,
 )
 from fer_zoo.errors import OutputError
-from fer_zoo.exports import export_path
+from fer_zoo.exported_files import export_path
 
 #: Models of a page that is built without naming any; the first is chosen when it opens.
 MODELS = ("vgg_small", "dacl")
@@ -54,7 +54,7 @@ class Built:
 def cached(models: Sequence[str] = MODELS) -> Path:
     """Returns the folder of a page in the cache, which is built if it is not there or is old.
 
-    The cache is that of :func:`fer_zoo.exports.export_path`.
+    The cache is that of :func:`fer_zoo.exported_files.export_path`.
 
     Args:
         models: As of :func:`build`.

@@ -114,7 +114,7 @@ def explain(
         model: A name, a folder that training wrote, a model of fer_zoo, which stays as it is, or
             what :func:`fer_zoo.inference.logits.load_model` returned.
         images: One image or several, as :class:`fer_zoo.Predictor` takes them.
-        method: ``"gradcam"`` (the last map, weighed by the gradients of the class's logit),
+        method: ``"gradcam"`` (the last map, weighted by the gradients of the class's logit),
             ``"occlusion"`` (how much a gray square costs the class, wherever it lies), or
             ``"attention"`` (where self-attention looks, for a model that has it).
         label: The class to explain; by default the one that is predicted.

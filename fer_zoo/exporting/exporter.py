@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from fer_zoo.atomic import check_target, write_atomically
 from fer_zoo.errors import ConfigError, ExportError, MissingDependencyError
+from fer_zoo.exported_files import ExportRecord
 from fer_zoo.exporting.checks import TOLERANCE, largest_difference
 from fer_zoo.exporting.formats import FORMATS, Format
 from fer_zoo.exporting.graph import FaceClassifier
 from fer_zoo.exporting.int8 import Int8, quantize
 from fer_zoo.exporting.record import record_of_export
-from fer_zoo.exports import ExportRecord
 from fer_zoo.inference.logits import LoadedModel, ModelLike, load_model
 from fer_zoo.models import FaceModel
 
@@ -53,7 +53,7 @@ def export(
 
     The file takes any number of uint8 faces (N, H, W) of any size and gives calibrated
     probabilities (N, num_classes); the preprocessing is inside. Its metadata are those of
-    :class:`fer_zoo.exports.ExportRecord`. It is read again and compared with the model on
+    :class:`fer_zoo.exported_files.ExportRecord`. It is read again and compared with the model on
     synthetic faces, in several batches and sizes, and is written only if no probability differs by
     1e-4 or more.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from fer_zoo.errors import MissingDependencyError
-from fer_zoo.exports import ExportRecord
+from fer_zoo.exported_files import ExportRecord
 from fer_zoo.onnx_session import open_session, run_session
 
 #: What an exported graph is: a batch to its output.

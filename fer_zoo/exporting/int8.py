@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fer_zoo.data import open_faces
 from fer_zoo.data.dataset import FaceDataset, targets_in_order
 from fer_zoo.errors import ExportError, MissingDependencyError
-from fer_zoo.exports import ExportRecord
+from fer_zoo.exported_files import ExportRecord
 from fer_zoo.inference.logits import LoadedModel
 from fer_zoo.onnx_session import import_onnxruntime, open_session, run_session
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import safetensors.torch
 
 from fer_zoo import __version__
-from fer_zoo.exports import ExportRecord
+from fer_zoo.exported_files import ExportRecord
 from fer_zoo.inference.logits import LoadedModel
 from fer_zoo.models import Ensemble, FaceModel
 from fer_zoo.models.weights import Sha256

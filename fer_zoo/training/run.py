@@ -41,11 +41,11 @@ def train(
     curves: str = "curves.png",
     **settings: object,
 ) -> TrainResult:
-    """Trains a model and leaves its best epoch in a folder that create_model accepts.
+    """Trains a model and leaves its weights in a folder that create_model accepts.
 
-    The epoch with the best accuracy on the validation split is kept. The folder also holds
-    ``last.pt`` (to resume from), ``log.jsonl`` (a record per epoch) and ``curves.png``. Under
-    torchrun the processes share every batch.
+    The setting ``keep`` says which: those of the epoch with the best accuracy on the validation
+    split, or of the last one. The folder also holds ``last.pt`` (to resume from), ``log.jsonl`` (a
+    record per epoch) and ``curves.png``. Under torchrun the processes share every batch.
 
     Args:
         model: Name of the model; by default the recipe's.

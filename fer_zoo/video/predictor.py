@@ -197,7 +197,7 @@ def _mtcnn() -> FaceDetector:
 def _opened(predictor: BasePredictor[Any] | str | Path) -> BasePredictor[Any]:
     if isinstance(predictor, BasePredictor):
         return predictor
-    from fer_zoo.exports import is_export
+    from fer_zoo.exported_files import is_export
 
     if is_export(predictor):
         from fer_zoo.runtime import Predictor

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_zoo import exports
+from fer_zoo import exported_files
 from fer_zoo.cli import main
 from fer_zoo.exporting import int8
 
@@ -36,21 +36,21 @@ def test_predict_finds_the_export_and_starts_without_torch(run_folder, face, cap
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
         assert found["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
-        os.utime(exports.export_path(run_folder))
+        os.utime(exported_files.export_path(run_folder))
     finally:
-        exports.export_path(run_folder).unlink()
+        exported_files.export_path(run_folder).unlink()
 
 
 def test_an_export_of_other_weights_is_left_out(run_folder, face, capsys, monkeypatch, exported):
-    monkeypatch.setattr(exports, "export_path", lambda model: exported.path)
-    monkeypatch.setattr(exports, "is_current", lambda record, model: False)
+    monkeypatch.setattr(exported_files, "export_path", lambda model: exported.path)
+    monkeypatch.setattr(exported_files, "is_current", lambda record, model: False)
     assert main(["predict", face, "--model", run_folder]) == 0
     assert f"fer-zoo export {run_folder} renews it" in capsys.readouterr().err
 
 
 def test_a_damaged_export_is_left_out(run_folder, face, capsys, monkeypatch, tmp_path):
     (tmp_path / "small.onnx").write_bytes(b"damaged")
-    monkeypatch.setattr(exports, "export_path", lambda model: tmp_path / "small.onnx")
+    monkeypatch.setattr(exported_files, "export_path", lambda model: tmp_path / "small.onnx")
     assert main(["predict", face, "--model", run_folder]) == 0
     assert "is damaged" in (said := capsys.readouterr().err) and f"{run_folder} renews it" in said
 

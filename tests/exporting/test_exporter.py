@@ -10,10 +10,10 @@ from tiny import tiny
 
 import fer_zoo
 from fer_zoo.errors import ConfigError, ExportError, MissingDependencyError, OutputError
+from fer_zoo.exported_files import ExportRecord
 from fer_zoo.exporting import checks, export
 from fer_zoo.exporting.formats import OLDEST_TORCH, PT2_RECORD
 from fer_zoo.exporting.graph import FaceClassifier
-from fer_zoo.exports import ExportRecord
 from fer_zoo.labels import FER2013_LABELS
 from fer_zoo.preprocessing import Preprocessing
 

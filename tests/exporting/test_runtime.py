@@ -14,8 +14,8 @@ from PIL import Image
 import fer_zoo
 from fer_zoo import runtime
 from fer_zoo.errors import ConfigError, ImageError, MissingDependencyError, WeightsError
+from fer_zoo.exported_files import ExportRecord, export_path, is_current
 from fer_zoo.exporting import export
-from fer_zoo.exports import ExportRecord, export_path, is_current
 from fer_zoo.inference.detection import Face
 
 

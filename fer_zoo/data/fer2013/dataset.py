@@ -25,7 +25,7 @@ OFFICIAL_FACES = {"train": 28709, "val": 3589, "test": 3589}
 #: What a reader of figures on a split must know.
 NOTES = {
     "train": "Training: the model was trained on these faces, so this is no measure of it",
-    "val": "PublicTest: it chose settings of the recipes, and the best epoch of some weights, so\n"
+    "val": "PublicTest: it chose settings of the recipes, and the best epoch of most weights, so\n"
     " its figures are a little high; intervals leave that out",
     "test": "PrivateTest: it chose nothing",
 }
