@@ -23,6 +23,7 @@ def scaled(values: Tensor, size: tuple[int, int], least: float | None = None) ->
     maps = (maps - low).clamp(min=0)
     largest = maps.amax(dim=(1, 2), keepdim=True)
     rounding = 1e-5 * values.abs().amax(dim=(1, 2), keepdim=True)
+    rounding = rounding.clamp(min=torch.finfo(maps.dtype).tiny)  # below it nothing is exact
     return torch.where(largest > rounding, maps / largest, 0.0)
 
 

@@ -30,8 +30,8 @@ def test_weights_of_another_model_are_refused():
 
 
 def test_weights_are_not_calibrated_by_the_temperature_of_the_pretrained_ones():
-    assert fer_zoo.create_model("vgg_small", pretrained=True).temperature != 1
-    config = load_config(model="vgg_small", pretrained="vgg_small")
+    assert fer_zoo.create_model("dacl", pretrained=True).temperature != 1
+    config = load_config(model="dacl", pretrained="dacl")
     assert create_initial_model(config, FER2013_LABELS).temperature == 1
 
 
