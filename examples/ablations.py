@@ -122,6 +122,15 @@ def figures_of(weights: str | Path, data: str) -> dict[str, Any]:
     return found
 
 
+def in_order(found: dict[str, Any]) -> dict[str, Any]:
+    """Returns results with studies and variants in the order of ``STUDIES``."""
+    return {
+        study: {variant: found[study][variant] for variant in variants if variant in found[study]}
+        for study, variants in STUDIES.items()
+        if study in found
+    }
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains, measures and records."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -167,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         figures = figures_of(run.folder, args.data)
         figures["epochs"] = runs[run.folder.name].epochs
         found.setdefault(study, {}).setdefault(variant, {})[str(seed)] = figures
-        write_text(results, json.dumps(found, indent=1))
+        write_text(results, json.dumps(in_order(found), indent=1))
         print(f"{study}, {variant}, seed {seed}: {100 * figures['accuracy']:.2f} %", flush=True)
 
 
