@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import torch
 from result_records import RESULTS, shipped_weights
 from torch import Tensor
 
@@ -32,18 +33,13 @@ def best_combinations(probabilities: Mapping[str, Tensor], targets: Tensor) -> l
     """
     found = []
     for size in range(1, len(probabilities) + 1):
-        correct = {
-            members: int((_sum(probabilities, members).argmax(dim=1) == targets).sum())
-            for members in combinations(probabilities, size)
-        }
+        correct = {}
+        for members in combinations(probabilities, size):
+            total = torch.stack([probabilities[name] for name in members]).sum(dim=0)
+            correct[members] = int((total.argmax(dim=1) == targets).sum())
         best = max(correct, key=correct.__getitem__)
         found.append({"members": list(best), "correct": correct[best]})
     return found
-
-
-def _sum(probabilities: Mapping[str, Tensor], members: Sequence[str]) -> Tensor:
-    total: Tensor = sum(probabilities[name] for name in members)
-    return total
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "combinations.json")
     args = parser.parse_args(argv)
     faces = open_faces(args.data, "val")
-    weights = {n: sha for n, sha in shipped_weights().items() if n.endswith(".fer2013")}
+    weights = shipped_weights("fer2013")
     probabilities = {
         name.removesuffix(".fer2013"): predict_logits(Ensemble([name]), faces.images).softmax(dim=1)
         for name in weights

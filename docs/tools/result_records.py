@@ -25,9 +25,14 @@ def rows() -> Rows:
     return model_rows()
 
 
-def shipped_weights() -> dict[str, str]:
-    """Returns the sha256 of the weights in the package by name."""
-    names = [f"{row['model']}.{row['weights']}" for row in rows() if row["weights"]]
+def shipped_weights(tag: str = "") -> dict[str, str]:
+    """Returns the sha256 of the weights in the package by name.
+
+    Args:
+        tag: Only weights with this tag, such as ``"fer2013"``; by default all.
+    """
+    found = [row for row in rows() if row["weights"] and tag in ("", row["weights"])]
+    names = [f"{row['model']}.{row['weights']}" for row in found]
     return {name: record_of(name).sha256 for name in names}
 
 

@@ -108,8 +108,7 @@ def ensembles_table() -> str:
 def combinations_table() -> str:
     """Returns the best ensemble of each size, of all that the shipped weights can form."""
     record = json.loads((RESULTS / "combinations.json").read_text())
-    shipped = {n: sha for n, sha in shipped_weights().items() if n.endswith(".fer2013")}
-    if record["weights_sha256"] != shipped:
+    if record["weights_sha256"] != shipped_weights("fer2013"):
         sys.exit("combinations.json is of other weights: run docs/tools/measure_combinations.py")
     lines = ["| size | best members | accuracy % |", "|--:|---|--:|"]
     for best in record["best"]:
